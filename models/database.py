@@ -1,0 +1,149 @@
+"""Engines and sessions: one way to read, one way to write, on SQLite and PostgreSQL.
+
+- `read(scope)` and `write(scope)` open a session for one namespace, or for ALL (jobs, commands). A scoped session adds
+  the namespace to every ORM query, whatever the caller wrote, and refuses to flush a row of another.
+- `write` commits at its end, rolls back on any exception, and only then runs what `after_commit` was given.
+- SQLite has one writer: writes queue for one connection and begin IMMEDIATE, so they never fail with "database is locked".
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from enum import Enum
+from typing import Any, Final
+
+from sqlalchemy import event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from models.base import Scoped
+from sluicegate.core.errors import ConfigurationError
+
+
+class AllNamespaces(Enum):
+    """The scope of work that belongs to no tenant."""
+
+    ALL = "all"
+
+
+ALL: Final = AllNamespaces.ALL
+Scope = int | AllNamespaces
+AfterCommit = Callable[[], Awaitable[None]]
+
+
+def dumps(value: Any) -> str:
+    """JSON for a column: compact, any integer, never NaN."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
+class Database:
+    """The database behind one URL (`sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`)."""
+
+    def __init__(self, url: str | URL, *, pool_size: int = 8) -> None:
+        self.url = _async_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": json.loads, "pool_timeout": 30}
+        if self.is_sqlite:
+            options["poolclass"] = AsyncAdaptedQueuePool
+            self._reader = _sqlite_engine(self.url, read_only=True, pool_size=4, max_overflow=0, **options)
+            self._writer = _sqlite_engine(self.url, read_only=False, pool_size=1, max_overflow=0, **options)
+        else:
+            self._reader = self._writer = create_async_engine(
+                self.url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **options
+            )
+        self._read_sessions = async_sessionmaker(self._reader, expire_on_commit=False, sync_session_class=_ScopedSession)
+        self._write_sessions = async_sessionmaker(self._writer, expire_on_commit=False, sync_session_class=_ScopedSession)
+
+    @property
+    def writer(self) -> AsyncEngine:
+        """The engine that migrations and the catalogue write with."""
+        return self._writer
+
+    @asynccontextmanager
+    async def read(self, scope: Scope) -> AsyncGenerator[AsyncSession]:
+        """A session for reading; rows stay usable after it closes."""
+        async with self._read_sessions(info={"scope": scope}) as session:
+            yield session
+
+    @asynccontextmanager
+    async def write(self, scope: Scope) -> AsyncGenerator[AsyncSession]:
+        """A session in one transaction: committed at the end, rolled back on an exception."""
+        async with self._write_sessions(info={"scope": scope, "after_commit": []}) as session:
+            async with session.begin():
+                yield session
+            for announce in session.info["after_commit"]:
+                await announce()
+
+    async def close(self) -> None:
+        """Closes every connection."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+def after_commit(session: AsyncSession, announce: AfterCommit) -> None:
+    """Runs `announce` once the session's transaction is committed; never after a rollback."""
+    session.info["after_commit"].append(announce)
+
+
+class _ScopedSession(Session):
+    """Adds the namespace of its scope to every query. A session without a scope is a programming error."""
+
+
+@event.listens_for(_ScopedSession, "do_orm_execute")
+def _scope_queries(state: ORMExecuteState) -> None:
+    scope = state.session.info["scope"]
+    if scope is ALL or state.is_column_load or state.is_relationship_load:
+        return
+    state.statement = state.statement.options(
+        with_loader_criteria(Scoped, lambda row: row.namespace_id == scope, include_aliases=True, track_closure_variables=True)
+    )
+
+
+@event.listens_for(_ScopedSession, "before_flush")
+def _scope_flushes(session: Session, _context: UOWTransaction, _instances: Any) -> None:
+    scope = session.info["scope"]
+    if scope is ALL:
+        return
+    for row in [*session.new, *session.dirty, *session.deleted]:
+        if isinstance(row, Scoped):
+            if row.namespace_id is None:
+                row.namespace_id = scope
+            elif row.namespace_id != scope:
+                raise PermissionError(f"A {type(row).__name__} of another namespace in a scoped session.")
+
+
+def _async_url(url: str | URL) -> URL:
+    parsed = make_url(url)
+    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    backend = parsed.get_backend_name()
+    if backend not in drivers:
+        raise ConfigurationError(
+            f"SLUICEGATE_DATABASE_URL names {backend!r}.", hint="Use postgresql://… or leave it unset for SQLite."
+        )
+    return parsed.set(drivername=drivers[backend])
+
+
+def _sqlite_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
+    engine = create_async_engine(url, **options)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        # The driver's own transactions start late and DEFERRED; ours start when we say.
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16384"):
+            cursor.execute(f"PRAGMA {pragma}")
+        if read_only:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def begin(connection: Any) -> None:
+        connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+
+    return engine

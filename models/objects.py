@@ -1,0 +1,92 @@
+"""The catalogue: what syncs have found, and the state of the runs that write it.
+
+Written by `models.catalogue` with plain SQL: the ORM has no place in that loop.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.base import TABLE_ARGS, Base, Json, Scoped, row_id
+
+
+class ObjectStatus(StrEnum):
+    """STAGED until confirmed, SYNCED, MISSING from the source."""
+
+    STAGED = "STAGED"
+    SYNCED = "SYNCED"
+    MISSING = "MISSING"
+
+
+class SyncedObject(Scoped, Base):
+    """One record: a file (BLOB mode, `row` 0) or one row of a file (READ mode, `row` counts from 0).
+
+    `fingerprint`: the file's in BLOB mode, the row's hash in READ mode. `data`: the record read (READ mode).
+    `fields` and `blobs`: what a mapping made; None is the default: the file is blob `content`, no fields.
+    """
+
+    __tablename__ = "synced_object"
+    __table_args__ = (
+        UniqueConstraint("project_id", "storage_id", "source_key", "row", name="uq_synced_object_identity"),
+        Index(None, "project_id", "id"),
+        TABLE_ARGS,
+    )
+
+    id: Mapped[int] = row_id()
+    project_id: Mapped[int] = mapped_column(ForeignKey("project.id"))
+    storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"))
+    source_key: Mapped[bytes]
+    row: Mapped[int] = mapped_column(default=0)
+    status: Mapped[str]
+    path: Mapped[str]
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    mime_type: Mapped[str | None]
+    modality: Mapped[str]
+    fingerprint: Mapped[str]
+    source_modified_at: Mapped[datetime | None]
+    data: Mapped[Any | None] = mapped_column(Json)
+    fields: Mapped[dict[str, Any] | None] = mapped_column(Json)
+    blobs: Mapped[list[Any] | None] = mapped_column(Json)
+    first_synced_at: Mapped[datetime]
+    synced_at: Mapped[datetime]
+    missing_since: Mapped[datetime | None]
+
+
+class SourceFile(Scoped, Base):
+    """READ mode: what was read of one file, so that an unchanged file costs one comparison however many rows it has.
+
+    Written when the file was read to its end, or to the error that ends it; `failed_rows` bad rows were left out.
+    """
+
+    __tablename__ = "source_file"
+
+    storage_id: Mapped[int] = mapped_column(ForeignKey("storage.id"), primary_key=True, autoincrement=False)
+    source_key: Mapped[bytes] = mapped_column(primary_key=True)
+    fingerprint: Mapped[str]
+    rows: Mapped[int] = mapped_column(BigInteger)
+    failed_rows: Mapped[int] = mapped_column(BigInteger)
+
+
+class Checkpoint(Base):
+    """Where an unfinished run goes on: the listing's cursor and the counters up to it, written with the objects."""
+
+    __tablename__ = "checkpoint"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    state: Mapped[dict[str, Any]] = mapped_column(Json)
+    updated_at: Mapped[datetime]
+
+
+class MissingCandidate(Base):
+    """Objects that a run did not find. Applied together at its end, after the mass-missing guard."""
+
+    __tablename__ = "missing_candidate"
+
+    job_id: Mapped[int] = mapped_column(ForeignKey("job.id", ondelete="CASCADE"), primary_key=True, autoincrement=False)
+    source_key: Mapped[bytes] = mapped_column(primary_key=True)
+    row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
