@@ -1,0 +1,1 @@
+"""Revisions of the schema. `models.migrate` applies them; CONTRIBUTING tells how to add one."""
