@@ -43,6 +43,10 @@ class ConfigurationError(SluicegateError):
     """The installation is set up wrongly; the command ends with the message and the hint."""
 
 
+class UnauthenticatedError(SluicegateError):
+    """No key, or one that opens nothing (any more). The message never says which keys exist."""
+
+
 class UserError(SluicegateError):
     """Input that cannot be done. `path` leads to the place in the input, e.g. ("provider", "s3", "bucket")."""
 
