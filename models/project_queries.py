@@ -1,0 +1,72 @@
+"""Reading projects. Every session is scoped to a namespace, so no query here names one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.objects import ObjectStatus, SyncedObject
+from models.pagination import Order, Page, PageRequest, fetch_page
+from models.projects import Project
+
+_ORDER = Order("projects", (), Project.id)
+
+
+@dataclass(slots=True)
+class ModalityTotal:
+    """How much of one modality a project has. `size`: bytes."""
+
+    modality: str
+    objects: int = 0
+    size: int = 0
+
+
+@dataclass(slots=True)
+class ProjectTotals:
+    """What a project has. `objects` and `size` (bytes) count all that is not missing."""
+
+    objects: int = 0
+    size: int = 0
+    missing: int = 0
+    modalities: list[ModalityTotal] = field(default_factory=list[ModalityTotal])
+
+
+async def projects_by_id(session: AsyncSession, ids: Sequence[int]) -> list[Project | None]:
+    """The projects with these ids, None for those that are not there or are being deleted."""
+    rows = await session.scalars(select(Project).where(Project.id.in_(ids), Project.deleted_at.is_(None)))
+    found = {row.id: row for row in rows}
+    return [found.get(number) for number in ids]
+
+
+async def list_projects(session: AsyncSession, request: PageRequest) -> Page[Project]:
+    """A page of projects, oldest first."""
+    return await fetch_page(session, select(Project).where(Project.deleted_at.is_(None)), _ORDER, request)
+
+
+async def count_projects(session: AsyncSession) -> int:
+    """How many projects there are."""
+    return await session.scalar(select(func.count(Project.id)).where(Project.deleted_at.is_(None))) or 0
+
+
+async def project_totals(session: AsyncSession, ids: Sequence[int]) -> list[ProjectTotals]:
+    """What each of these projects has, in one statement."""
+    missing = SyncedObject.status == ObjectStatus.MISSING
+    rows = await session.execute(
+        select(SyncedObject.project_id, SyncedObject.modality, missing, func.count(), func.sum(SyncedObject.size_bytes))
+        .where(SyncedObject.project_id.in_(ids))
+        .group_by(SyncedObject.project_id, SyncedObject.modality, missing)
+        .order_by(SyncedObject.modality)
+    )
+    totals = {number: ProjectTotals() for number in ids}
+    for number, modality, is_missing, objects, size in rows:
+        total = totals[number]
+        if is_missing:
+            total.missing += objects
+            continue
+        total.objects += objects
+        total.size += int(size or 0)
+        total.modalities.append(ModalityTotal(modality, objects, int(size or 0)))
+    return [totals[number] for number in ids]
