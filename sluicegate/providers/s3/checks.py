@@ -1,0 +1,153 @@
+"""The steps of an S3 storage's validation."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import aiohttp
+from lxml import etree
+from yarl import URL
+
+from sluicegate.core.errors import ErrorCode, FatalError, RunError
+from sluicegate.core.net import Connector, read_bounded, transport_error
+from sluicegate.providers.base import Check, CheckStatus, Entry
+from sluicegate.providers.checking import Finding, Step, run_steps
+from sluicegate.providers.s3.client import S3Client
+from sluicegate.providers.s3.listing import Lister
+from sluicegate.providers.s3.reading import open_object
+from sluicegate.providers.s3.settings import MAX_KEY_BYTES, Settings
+from sluicegate.providers.s3.xml import namespace_of, parse_xml
+
+_SAMPLE = 20
+_MAX_CORS = 1024 * 1024
+_AUTHENTICATED = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket", "403", "404"})
+
+
+class _Checks:
+    def __init__(self, connector: Connector, client: S3Client, settings: Settings) -> None:
+        self._connector = connector
+        self._client = client
+        self._settings = settings
+        self._prefix = settings.prefix.encode()
+        self._entries: list[Entry] = []
+        self._listing: RunError | None = None
+
+    def steps(self, *, write: bool) -> list[Step]:
+        steps: list[Step] = [
+            ("resolve", self.resolve),
+            ("connect", self.connect),
+            ("authenticate", self.authenticate),
+            ("list", self.list),
+            ("read", self.read),
+            ("cors", self.cors),
+        ]
+        return [*steps, ("write", self.write)] if write else steps
+
+    def _root(self) -> URL:
+        return self._client.target.url("/", "")
+
+    async def resolve(self) -> Finding:
+        url = self._root()
+        self._connector.check_url(url)
+        host, port = url.raw_host or "", url.port or 0
+        try:
+            found = await self._connector.resolver.resolve(host, port)
+        except OSError as error:
+            code = "DNS_TIMEOUT" if isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN else "DNS"
+            raise FatalError(
+                f"The name {host} cannot be resolved.",
+                code=ErrorCode.PROVIDER_UNAVAILABLE,
+                provider_code=code,
+                hint="Check s3Endpoint, or regionName and bucket where there is none.",
+            ) from None
+        return Finding(f"{host} has {len(found)} address{'' if len(found) == 1 else 'es'} that may be reached.")
+
+    async def connect(self) -> Finding:
+        url = self._root()
+        try:
+            async with self._connector.request("GET", url) as response:
+                response.close()
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            raise transport_error(error, self._client.host) from None
+        return Finding(f"{self._client.host} answers over {url.scheme}.")
+
+    async def authenticate(self) -> Finding:
+        await self._client.credentials()
+        try:
+            lister = Lister(self._client, self._prefix, recursive=True, after=None)
+            async with aclosing(lister.pages(_SAMPLE)) as pages:
+                async for page in pages:
+                    self._entries += page.entries
+        except RunError as error:
+            if error.provider_code not in _AUTHENTICATED and error.code is ErrorCode.PROVIDER_AUTH:
+                raise
+            self._listing = error
+        role = " and may assume the role" if self._settings.role_arn else ""
+        return Finding(f"The server knows the credentials{role}.")
+
+    async def list(self) -> Finding:
+        if self._listing is not None:
+            raise self._listing
+        if not self._entries:
+            return Finding(
+                f"Nothing is stored under the prefix {self._settings.prefix!r}."
+                if self._prefix
+                else "The bucket is empty.",
+                CheckStatus.WARNING,
+                hint="A prefix is compared with the start of the key, without a leading slash."
+                if self._prefix
+                else None,
+            )
+        return Finding(f"The bucket {self._settings.bucket} can be listed.")
+
+    async def read(self) -> Finding:
+        sample = next((entry for entry in self._entries if entry.size), None)
+        if sample is None:
+            return Finding("There is no object with content to read.", CheckStatus.SKIPPED)
+        async with open_object(self._client, sample.key, start=0, end=1, fingerprint=None) as content:
+            async for _ in content.chunks():
+                break
+        return Finding("An object was read.")
+
+    async def cors(self) -> Finding:
+        hint = "Add a CORS rule that allows GET from the front end's origin, or set presign to false."
+        try:
+            async with self._client.request("GET", query={"cors": ""}) as response:
+                root = parse_xml(await read_bounded(response, _MAX_CORS))
+        except RunError as error:
+            if error.provider_code == "NoSuchCORSConfiguration":
+                detail = "The bucket has no CORS rules: browsers will not load its links from another origin."
+                return Finding(detail, CheckStatus.WARNING, error.provider_code, hint)
+            detail = "Whether browsers may load links could not be found out."
+            return Finding(
+                detail, CheckStatus.WARNING, error.provider_code, "The credentials need s3:GetBucketCORS for this."
+            )
+        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, etree.XMLSyntaxError, ValueError):
+            return Finding("Whether browsers may load links could not be found out.", CheckStatus.WARNING)
+        space = namespace_of(root)
+        methods = {node.text for node in root.iterfind(f"{space}CORSRule/{space}AllowedMethod")}
+        if "GET" not in methods:
+            return Finding("No CORS rule of the bucket allows GET.", CheckStatus.WARNING, hint=hint)
+        return Finding("The bucket's CORS rules allow GET.")
+
+    async def write(self) -> Finding:
+        name = b".sluicegate-probe-" + secrets.token_hex(8).encode()
+        key = self._prefix[: MAX_KEY_BYTES - len(name)] + name
+        headers = {"content-type": "application/octet-stream"}
+        kms = self._settings.aws_sse_kms_key_id
+        if kms:
+            headers |= {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": kms}
+        async with self._client.request("PUT", key, headers=headers, body=b"sluicegate") as response:
+            await response.read()
+        async with self._client.request("DELETE", key) as response:
+            await response.read()
+        return Finding("An object was written" + (" with the KMS key" if kms else "") + " and deleted again.")
+
+
+def run_checks(connector: Connector, client: S3Client, settings: Settings, *, write: bool) -> AsyncIterator[Check]:
+    """The checks, one after the other."""
+    return run_steps(_Checks(connector, client, settings).steps(write=write))

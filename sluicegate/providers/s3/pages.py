@@ -1,0 +1,97 @@
+"""One ListObjectsV2 page: XML → entries. The hottest code of a sync, see benchmarks/listing.py.
+
+Format: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html. With `encoding-type=url` keys come form-encoded: AWS,
+SeaweedFS and MinIO write a space as `+`, moto and Ceph as `%20`, and all of them `+` as `%2B`; so `+` is always a space. A server that does not
+echo EncodingType sent plain text.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from lxml import etree
+
+from sluicegate.core.clock import EPOCH
+from sluicegate.core.errors import ErrorCode, FatalError
+from sluicegate.providers.base import Entry
+from sluicegate.providers.s3.xml import namespace_of, parse_xml, text_of
+
+_MICROSECOND = timedelta(microseconds=1)
+_FIELDS = ("Key", "LastModified", "ETag", "Size")
+
+
+class ListPage(NamedTuple):
+    """What a page says. `prefixes`: the common prefixes, where a delimiter was asked for."""
+
+    entries: list[Entry]
+    prefixes: list[bytes]
+    truncated: bool
+    token: str | None
+
+
+def parse_page(body: bytes) -> ListPage:
+    """The entries of a page in the server's order. Raises FatalError when it is not such a page."""
+    try:
+        root = parse_xml(body)
+        if not str(root.tag).endswith("ListBucketResult"):
+            raise ValueError(f"root element {root.tag}")
+        space = namespace_of(root)
+        encoded = (text_of(root, "EncodingType") or "").lower() == "url"
+        entries = _entries(root, space, encoded)
+        prefixes = [_key(node.text or "", encoded) for node in root.iterfind(f"{space}CommonPrefixes/{space}Prefix")]
+    except (etree.XMLSyntaxError, ValueError, TypeError, OverflowError):
+        raise FatalError(
+            "The server's listing is not one of S3.",
+            code=ErrorCode.PROVIDER_REFUSED,
+            provider_code="MALFORMED_LISTING",
+            hint="Check that the endpoint is that of an S3 service, and not of its console or a proxy.",
+        ) from None
+    return ListPage(
+        entries, prefixes, text_of(root, "IsTruncated") == "true", text_of(root, "NextContinuationToken") or None
+    )
+
+
+def _entries(root: etree._Element, space: str, encoded: bool) -> list[Entry]:
+    count, columns = _columns(space[1:-1])
+    keys, times, tags, sizes = (column(root) for column in columns)
+    if not len(keys) == len(times) == len(tags) == len(sizes) == int(count(root)):
+        return _slow_entries(root, space, encoded)
+    parse, make = datetime.fromisoformat, tuple.__new__
+    if encoded:
+        keys = [key.encode() if "%" not in key and "+" not in key else _key(key, True) for key in keys]
+    else:
+        keys = [key.encode() for key in keys]
+    return [
+        make(Entry, (key, int(size), (parse(time) - EPOCH) // _MICROSECOND, tag.strip('"') + "-" + size, None, None))
+        for key, time, tag, size in zip(keys, times, tags, sizes, strict=True)
+    ]
+
+
+def _slow_entries(root: etree._Element, space: str, encoded: bool) -> list[Entry]:
+    """The same for servers that leave fields out or empty."""
+    entries: list[Entry] = []
+    for node in root.iterfind(f"{space}Contents"):
+        key, time, tag, size = (node.findtext(space + name) for name in _FIELDS)
+        if not key:
+            raise ValueError("an object without a key")
+        modified = (datetime.fromisoformat(time) - EPOCH) // _MICROSECOND if time else None
+        mark = (tag or "").strip('"') or f"t{modified}"
+        entries.append(Entry(_key(key, encoded), int(size) if size else None, modified, f"{mark}-{size or ''}"))
+    return entries
+
+
+def _key(text: str, encoded: bool) -> bytes:
+    return unquote_to_bytes(text.replace("+", " ")) if encoded else text.encode()
+
+
+@lru_cache(maxsize=8)
+def _columns(space: str) -> tuple[etree.XPath, list[etree.XPath]]:
+    """Compiled paths: one pass in C for each field is half the time of a walk over the elements in Python."""
+    names = {"s": space} if space else None
+    mark = "s:" if space else ""
+    base = f"/{mark}ListBucketResult/{mark}Contents"
+    columns = [etree.XPath(f"{base}/{mark}{field}/text()", namespaces=names, smart_strings=False) for field in _FIELDS]
+    return etree.XPath(f"count({base})", namespaces=names), columns

@@ -1,0 +1,61 @@
+"""An S3 bucket as a provider."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from sluicegate.core.net import Connector
+from sluicegate.providers.base import Check, Content, Page, ProviderContext
+from sluicegate.providers.s3.checks import run_checks
+from sluicegate.providers.s3.client import S3Client
+from sluicegate.providers.s3.credentials import credential_source
+from sluicegate.providers.s3.listing import Lister, read_cursor
+from sluicegate.providers.s3.reading import open_object
+from sluicegate.providers.s3.settings import Settings
+from sluicegate.providers.s3.signing import encode_path
+from sluicegate.providers.throttle import Throttle
+
+
+class S3Provider:
+    """One bucket below its prefix; see `providers.base.Provider` for what the methods promise."""
+
+    def __init__(self, connector: Connector, settings: Settings, client: S3Client) -> None:
+        self._connector = connector
+        self._settings = settings
+        self._client = client
+        self._prefix = settings.prefix.encode()
+
+    def list(
+        self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
+    ) -> AsyncIterator[Page]:
+        """Keys below the prefix in byte order, a page being at most 1,000 of them."""
+        lister = Lister(self._client, self._prefix, recursive=recursive, after=read_cursor(cursor))
+        return lister.pages(limit)
+
+    def read(
+        self, key: bytes, *, start: int = 0, end: int | None = None, fingerprint: str | None = None
+    ) -> AbstractAsyncContextManager[Content]:
+        """The object's bytes; the key is sent as it is, whatever is in it."""
+        return open_object(self._client, key, start=start, end=end, fingerprint=fingerprint)
+
+    async def temporary_url(self, key: bytes, *, seconds: int) -> str | None:
+        """A presigned GET, at most 7 days and not longer than the credentials. A request only where a role must be renewed."""
+        return await self._client.presign(key, seconds)
+
+    def uri(self, key: bytes) -> str:
+        """s3://bucket/key, percent-encoded."""
+        return f"s3://{self._settings.bucket}/{encode_path(key)}"
+
+    def validate(self, *, write: bool = False) -> AsyncIterator[Check]:
+        """resolve, connect, authenticate, list, read, cors, write."""
+        return run_checks(self._connector, self._client, self._settings, write=write)
+
+
+@asynccontextmanager
+async def open_provider(settings: Settings, context: ProviderContext) -> AsyncIterator[S3Provider]:
+    """The provider over checked settings. Makes no request."""
+    throttle = Throttle(context.max_requests_per_second, context.max_bytes_per_second)
+    client = S3Client(context.connector, settings, credential_source(settings, context), throttle)
+    yield S3Provider(context.connector, settings, client)
