@@ -1,0 +1,227 @@
+"""The hub: what this process publishes goes to the channel, what the channel brings goes to its watchers.
+
+Three tasks for the life of the hub. The sender publishes from the outbox. The receiver holds the one subscription and
+routes without waiting for anything, so that nothing piles up behind it. The resyncer reads the rows of the watched keys
+when messages may have been lost, and again and again while the channel is down.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from sluicegate.events.channel import Channel, open_channel
+from sluicegate.events.messages import Kind, Message, Topic, Update, dumps, parse
+from sluicegate.events.outbox import Outbox
+from sluicegate.events.watch import End, HubStats, Watch
+
+logger = logging.getLogger(__name__)
+
+POLL_SECONDS = 1.0
+"""How often the watched rows are read while the channel is down, and how long after a failure it is tried again."""
+_START_SECONDS = 5.0
+_FLUSH_SECONDS = 1.0
+_BREATH = 64  # messages sent before other tasks of the loop get their turn
+
+
+class Hub:
+    """Publishes and watches states. `topics`: every kind of row that can be watched.
+
+    Publishing never waits for the channel and never fails because of it: an event is a hint. Raises ConfigurationError
+    for a channel that there is no backend for.
+    """
+
+    def __init__(
+        self,
+        channel_url: str,
+        topics: Sequence[Topic[Any]],
+        *,
+        opener: Callable[[str], Channel] = open_channel,
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self.stats = HubStats()
+        self._channel = opener(channel_url)
+        self._topics = {topic.name: topic for topic in topics}
+        self._poll_seconds = poll_seconds
+        self._watches: dict[tuple[str, int], set[Watch[Any]]] = {}
+        self._outbox = Outbox()
+        self._outgoing = asyncio.Event()
+        self._sent = asyncio.Event()
+        self._stale = asyncio.Event()
+        self._subscribed = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> None:
+        """Subscribes. A channel that does not answer within 5 seconds leaves the hub polling until it does."""
+        if self._tasks:
+            raise RuntimeError("The hub was started already.")
+        self._sent.set()
+        loops = {"send": self._send(), "receive": self._receive(), "resync": self._resync_when_stale()}
+        self._tasks = [asyncio.create_task(loop, name=f"events-{name}") for name, loop in loops.items()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_START_SECONDS):
+                await self._subscribed.wait()
+
+    async def close(self) -> None:
+        """Sends what waits (for at most a second), then ends every watch and all tasks. May be called twice."""
+        if self._tasks:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_FLUSH_SECONDS):
+                    await self._sent.wait()
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        self.stats.connected = False
+        for watches in self._watches.values():
+            for watch in watches:
+                watch.finish(End.CLOSED)
+
+    async def publish(self, topic: str, state: Any) -> None:
+        """Announces a state; call it after the commit. Costs next to nothing when nobody can be watching."""
+        kind = self._topics[topic]
+        if self._unheard(topic, state.id):
+            return
+        body = dumps(kind.encode(state))
+        self._put(Message(topic, state.id, state.revision, Kind.LAST if kind.is_last(state) else Kind.STATE, body))
+
+    async def publish_deleted(self, topic: str, number: int) -> None:
+        """Announces that a row is gone: its watches end."""
+        if self._topics[topic] and not self._unheard(topic, number):
+            self._put(Message(topic, number, 0, Kind.DELETED, ""))
+
+    @asynccontextmanager
+    async def watch(self, topic: str, number: int) -> AsyncGenerator[Watch[Any]]:
+        """The row's state as it is, then every change; see `Watch`. The caller has checked that its reader may see it.
+
+        The watch is registered before the row is read, so no change falls between the two. A row that does not exist
+        ends the watch at once. Raises what the topic's `read` raises, and RuntimeError when the hub is not running.
+        """
+        if not self._tasks:
+            raise RuntimeError("The hub is not running.")
+        watch = Watch(self._topics[topic], number, self.stats)
+        self._add(topic, watch)
+        try:
+            await self._reread(self._topics[topic], number, (watch,))
+            yield watch
+        finally:
+            self._remove(topic, watch)
+
+    async def resync(self) -> None:
+        """Reads the row of every watched key and offers it to its watchers. Raises what the topic's `read` raises."""
+        self.stats.resyncs += 1
+        for topic, number in list(self._watches):
+            watches = self._watches.get((topic, number))
+            if watches:
+                await self._reread(self._topics[topic], number, watches)
+
+    async def _reread(self, topic: Topic[Any], number: int, watches: Sequence[Watch[Any]] | set[Watch[Any]]) -> None:
+        row = await topic.read(number)
+        if row is None:
+            for watch in watches:
+                watch.finish(End.DELETED)
+            return
+        update = Update(row.revision, row, last=topic.is_last(row), decode=topic.decode)
+        for watch in watches:
+            watch.offer(update)
+
+    def _unheard(self, topic: str, number: int) -> bool:
+        return not self._tasks or (self._channel.local and (topic, number) not in self._watches)
+
+    def _put(self, message: Message) -> None:
+        self.stats.published += 1
+        self._outbox.put(message)
+        self._sent.clear()
+        self._outgoing.set()
+
+    def _add(self, topic: str, watch: Watch[Any]) -> None:
+        self._watches.setdefault((topic, watch.id), set()).add(watch)
+        self.stats.watchers += 1
+        self.stats.keys = len(self._watches)
+
+    def _remove(self, topic: str, watch: Watch[Any]) -> None:
+        watches = self._watches[topic, watch.id]
+        watches.remove(watch)
+        watch.finish(End.CLOSED)
+        if not watches:
+            del self._watches[topic, watch.id]
+        self.stats.watchers -= 1
+        self.stats.keys = len(self._watches)
+
+    async def _send(self) -> None:
+        sent = 0
+        while True:
+            await self._outgoing.wait()
+            self._outgoing.clear()
+            while self._outbox:
+                message = self._outbox.take()
+                try:
+                    await self._channel.publish(message.encoded())
+                except Exception:
+                    logger.warning("An event could not be published; it is tried again.", exc_info=True)
+                    self._outbox.put_back(message)
+                    await asyncio.sleep(self._pause())
+                sent += 1
+                if sent % _BREATH == 0:
+                    await asyncio.sleep(0)
+            self._sent.set()
+
+    async def _receive(self) -> None:
+        while True:
+            try:
+                async with self._channel.subscribe() as messages:
+                    self.stats.connected = True
+                    self._stale.set()  # what was published while nobody listened is in the rows
+                    self._subscribed.set()
+                    await self._route_all(messages)
+                logger.warning("The event channel ended; subscribing again.")
+            except Exception:
+                logger.warning("The event channel failed; subscribing again.", exc_info=True)
+            self.stats.connected = False
+            self._stale.set()
+            await asyncio.sleep(self._pause())
+
+    async def _route_all(self, messages: AsyncIterator[str]) -> None:
+        async for text in messages:
+            try:
+                self._route(parse(text))
+            except ValueError:
+                self.stats.malformed += 1
+
+    def _route(self, message: Message) -> None:
+        self.stats.received += 1
+        if message.kind is Kind.RESYNC:
+            self._stale.set()
+            return
+        watches = self._watches.get((message.topic, message.id))
+        if watches is None:
+            return
+        if message.kind is Kind.DELETED:
+            for watch in watches:
+                watch.finish(End.DELETED)
+            return
+        decode = self._topics[message.topic].decode
+        update = Update(message.revision, message.body, last=message.kind is Kind.LAST, decode=decode)
+        for watch in watches:
+            watch.offer(update)
+
+    async def _resync_when_stale(self) -> None:
+        while True:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(None if self.stats.connected else self._poll_seconds):
+                    await self._stale.wait()
+            self._stale.clear()
+            try:
+                await self.resync()
+            except Exception:
+                logger.warning("The watched rows could not be read; they are read again.", exc_info=True)
+                self._stale.set()
+                await asyncio.sleep(self._pause())
+
+    def _pause(self) -> float:
+        # Between half and the whole: processes that lost the same channel do not all return in the same moment.
+        return self._poll_seconds * random.uniform(0.5, 1)  # noqa: S311  # not a secret
