@@ -87,7 +87,7 @@ schema: env ## Print schema.graphql anew from the code
 
 .PHONY: web
 web: env ## Build the GraphiQL bundle anew into sluicegate/static/
-	@web/build
+	@$(BIN)/python web/build.py
 
 # Each set is compiled within the one before, so that they agree on every version. Versions that still fit are kept;
 # `make requirements ARGS=--upgrade` takes the newest, `ARGS='--upgrade-package NAME'` one package's.

@@ -1,7 +1,7 @@
 """The fields of the five seed documents, so that a row lost from docs/seed-fields.md is missed.
 
-The names in 000 to 003 were compared with the documents by a program; 004 describes most of its fields without naming them,
-and was gone through by reading. What begins with `prose:` is said there in sentences.
+The names in 000 to 003 were compared with the documents by a program; 004 describes most of its fields without naming
+them, and was gone through by reading. What begins with `prose:` is said there in sentences.
 """
 
 SEED_FIELDS: dict[str, list[str]] = {
