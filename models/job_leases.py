@@ -1,0 +1,100 @@
+"""What the engine looks for: work to deliver, leases that ran out, jobs past their time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.jobs import FINISHED, Job, JobStatus
+from models.storages import Storage
+
+_LEASED = (JobStatus.IN_PROGRESS, JobStatus.CANCELING, JobStatus.PAUSED)
+
+
+class DueJob(NamedTuple):
+    """A job that wants a ticket."""
+
+    id: int
+    priority: int
+
+
+async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> list[DueJob]:
+    """Jobs that a worker may claim now, the most urgent first: QUEUED and due, or IN_PROGRESS with no live lease."""
+    lapsed = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at)
+    due = or_(Job.not_before.is_(None), Job.not_before <= at)
+    rows = await session.execute(
+        select(Job.id, Job.priority)
+        .where(or_(and_(Job.status == JobStatus.QUEUED, due), and_(Job.status == JobStatus.IN_PROGRESS, lapsed)))
+        .order_by(Job.priority.desc(), Job.id)
+        .limit(limit)
+    )
+    return [DueJob(*row) for row in rows]
+
+
+async def next_due(session: AsyncSession) -> datetime | None:
+    """The earliest moment at which a waiting or running job may become due; None when nothing waits or runs."""
+    moments = [
+        await session.scalar(select(func.min(Job.scheduled_at)).where(Job.status == JobStatus.SCHEDULED)),
+        await session.scalar(select(func.min(Job.not_before)).where(Job.status == JobStatus.QUEUED)),
+        await session.scalar(select(func.min(Job.lease_expires_at)).where(Job.status.in_(_LEASED))),
+    ]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+async def due_schedules(session: AsyncSession, *, at: datetime, limit: int) -> Sequence[int]:
+    """SCHEDULED jobs whose time has come, the earliest first. Another process's rows in hand are skipped."""
+    return (
+        await session.scalars(
+            select(Job.id)
+            .where(Job.status == JobStatus.SCHEDULED, Job.scheduled_at <= at)
+            .order_by(Job.scheduled_at, Job.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    ).all()
+
+
+async def lapsed_cancels(session: AsyncSession, *, at: datetime, limit: int) -> Sequence[int]:
+    """CANCELING jobs whose run is gone: no live lease."""
+    return (
+        await session.scalars(
+            select(Job.id)
+            .where(Job.status == JobStatus.CANCELING)
+            .where(or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at))
+            .order_by(Job.id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+    ).all()
+
+
+async def expire_leases(session: AsyncSession) -> None:
+    """Ends every lease: no other process can hold one (embedded mode, at start, under the data directory's lock)."""
+    await session.execute(
+        update(Job)
+        .where(Job.status.in_(_LEASED))
+        .values(lease_expires_at=None)
+        .execution_options(synchronize_session=False)
+    )
+
+
+async def delete_old(session: AsyncSession, *, before: datetime, limit: int) -> int:
+    """Deletes up to `limit` jobs that finished before then, but never the last sync of a storage. Returns how many.
+
+    Checkpoints and what else hangs on a job go with it.
+    """
+    shown = select(Storage.last_sync_job_id).where(Storage.last_sync_job_id == Job.id).correlate(Job)
+    old = (
+        select(Job.id)
+        .where(Job.status.in_(FINISHED), Job.finished_at < before, ~shown.exists())
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    ids = (await session.scalars(old)).all()
+    if ids:
+        await session.execute(delete(Job).where(Job.id.in_(ids)).execution_options(synchronize_session=False))
+    return len(ids)

@@ -1,0 +1,193 @@
+"""What runs write to their jobs. All functions work in the caller's transaction; the caller announces `changes`.
+
+A run holds a job by a lease and a fence: `claim` takes both, every write after it says `AND fence = …` and renews the
+lease. `at` is the time that a function goes by; tests give their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import Table, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.job_errors import storable_error
+from models.job_requests import JobSignal, insert, signal
+from models.job_transitions import HELD, FencedError, JobEvent, apply, changes
+from models.jobs import Job, JobStatus
+from models.objects import Checkpoint
+from sluicegate.core.clock import now
+
+__all__ = [
+    "LEASE_SECONDS", "Claim", "FencedError", "JobSignal", "SavedState", "changes", "claim", "finish", "hand_over",
+    "insert", "make_due", "retry_later", "save", "signal", "stopped",
+]  # fmt: skip
+
+_JOB = cast("Table", Job.__table__)
+LEASE_SECONDS = 15.0
+"""How long a run may be silent before another worker takes its job."""
+MAX_INTERRUPTIONS = 5
+"""How often in a row a run may end without a word and without progress before its job fails: it may be what kills."""
+_FINISHES = {
+    JobStatus.COMPLETED: JobEvent.COMPLETE,
+    JobStatus.COMPLETED_WITH_ERRORS: JobEvent.COMPLETE_WITH_ERRORS,
+    JobStatus.FAILED: JobEvent.FAIL,
+    JobStatus.CANCELED: JobEvent.STOPPED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right of one run to write to one job. `fence`: the attempt."""
+
+    job_id: int
+    fence: int
+    namespace_id: int
+    worker_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class SavedState:
+    """The row after a write: a run stops when `status` is no longer IN_PROGRESS."""
+
+    row_rev: int
+    status: JobStatus
+
+
+async def claim(
+    session: AsyncSession,
+    job_id: int,
+    *,
+    worker_id: str,
+    lease_seconds: float = LEASE_SECONDS,
+    at: datetime | None = None,
+) -> tuple[Claim, Job] | None:
+    """Takes a due QUEUED job, or one whose lease ran out, under a new fence; None where there is nothing to take.
+
+    A job whose runs end again and again without a word and without a new checkpoint is FAILED instead.
+    """
+    moment = at or now()
+    job = await session.scalar(
+        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
+    )
+    if job is None or not _claimable(job, moment):
+        return None
+    interruptions = 0
+    if job.status == JobStatus.IN_PROGRESS:
+        interruptions = 1 if await _progressed(session, job) else job.interruptions + 1
+    if interruptions > MAX_INTERRUPTIONS:
+        error = storable_error(
+            {
+                "type": "Interrupted",
+                "message": f"The worker died {interruptions} times in a row while it ran this job, without progress.",
+                "hint": "See the gateway's log and the machine's memory, then retry the job: it goes on where it was.",
+            }
+        )
+        await apply(session, job_id, JobEvent.FAIL, at=moment, interruptions=0, **error)
+        return None
+    job = await apply(
+        session, job_id, JobEvent.CLAIM, at=moment, fence=Job.fence + 1, worker_id=worker_id,
+        lease_expires_at=moment + timedelta(seconds=lease_seconds), claimed_at=moment, interruptions=interruptions,
+    )  # fmt: skip
+    return Claim(job.id, job.fence, job.namespace_id, worker_id), job
+
+
+async def save(
+    session: AsyncSession,
+    claim: Claim,
+    *,
+    lease_seconds: float = LEASE_SECONDS,
+    at: datetime | None = None,
+    **columns: Any,
+) -> SavedState:
+    """Sets columns of the run's job (`sync`, `progress`, …) and renews the lease. Raises FencedError when it is lost.
+
+    Without columns it is the heartbeat: nothing that a subscriber sees has changed, so `row_rev` stays.
+    """
+    if "status" in columns:
+        raise ValueError("The status changes through models.job_transitions alone.")
+    moment = at or now()
+    table = _JOB.c
+    values: dict[str, Any] = {"lease_expires_at": moment + timedelta(seconds=lease_seconds)}
+    if columns:
+        values |= {**columns, "row_rev": table.row_rev + 1, "updated_at": moment}
+    row = (
+        await session.execute(
+            update(_JOB)
+            .where(table.id == claim.job_id, table.fence == claim.fence, table.status.in_(HELD))
+            .where(table.namespace_id == claim.namespace_id)
+            .values(**values)
+            .returning(table.row_rev, table.status)
+        )
+    ).one_or_none()
+    if row is None:
+        raise FencedError(f"job {claim.job_id}: fence {claim.fence} is no longer the run's")
+    return SavedState(row.row_rev, JobStatus(row.status))
+
+
+async def finish(
+    session: AsyncSession,
+    claim: Claim,
+    status: JobStatus,
+    *,
+    error: dict[str, Any] | None = None,
+    at: datetime | None = None,
+    **columns: Any,
+) -> Job:
+    """Ends the run's job with a terminal status; a job that is CANCELING ends CANCELED whatever is said.
+
+    `error`: {type, message, providerCode, hint, causes}; only what both databases can hold is kept. Raises FencedError.
+    """
+    return await apply(
+        session, claim.job_id, _FINISHES[status], under=claim.fence, at=at, **columns, **storable_error(error)
+    )
+
+
+async def retry_later(
+    session: AsyncSession,
+    claim: Claim,
+    *,
+    delay_seconds: float,
+    error: dict[str, Any] | None,
+    counted: bool = True,
+    at: datetime | None = None,
+) -> Job:
+    """Back to QUEUED, not before the delay has passed. `counted`: whether it uses up one of `max_retries`."""
+    moment = at or now()
+    return await apply(
+        session, claim.job_id, JobEvent.RETRY_LATER, under=claim.fence, at=moment,
+        not_before=moment + timedelta(seconds=delay_seconds), retry_count=Job.retry_count + int(counted),
+        **storable_error(error),
+    )  # fmt: skip
+
+
+async def hand_over(session: AsyncSession, claim: Claim, *, at: datetime | None = None) -> Job:
+    """Back to QUEUED for another worker, or this one after its restart; not a retry.
+
+    A job that was PAUSED meanwhile stays so; one that is CANCELING ends CANCELED.
+    """
+    return await apply(session, claim.job_id, JobEvent.HAND_OVER, under=claim.fence, at=at)
+
+
+async def make_due(session: AsyncSession, job_id: int, *, at: datetime | None = None) -> Job:
+    """SCHEDULED → QUEUED. Raises ConflictError when it is that no longer."""
+    return await apply(session, job_id, JobEvent.DUE, at=at)
+
+
+async def stopped(session: AsyncSession, job_id: int, *, at: datetime | None = None) -> Job:
+    """CANCELING → CANCELED for a job whose run is no more. The fence moves on, should it be some day."""
+    return await apply(session, job_id, JobEvent.STOPPED, at=at, fence=Job.fence + 1)
+
+
+def _claimable(job: Job, moment: datetime) -> bool:
+    if job.status == JobStatus.QUEUED:
+        return job.not_before is None or job.not_before <= moment
+    return job.status == JobStatus.IN_PROGRESS and (job.lease_expires_at is None or job.lease_expires_at < moment)
+
+
+async def _progressed(session: AsyncSession, job: Job) -> bool:
+    """Whether the last run wrote a checkpoint after it took the job."""
+    written = await session.scalar(select(Checkpoint.updated_at).where(Checkpoint.job_id == job.id))
+    return written is not None and job.claimed_at is not None and written > job.claimed_at
