@@ -11,6 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from sluicegate.settings import Settings
 from tests.support.seed_fields import SEED_FIELDS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -114,6 +115,40 @@ def test_rows_that_say_now_name_what_the_schema_has() -> None:
         if graphql.resolve_schema_coordinate(schema, coordinate) is None
     ]
     assert untrue == []
+
+
+# ---------------------------------------------------------------------------------------------- prose
+
+
+def test_graphql_in_the_prose_is_what_the_schema_takes() -> None:
+    schema = graphql.build_schema((ROOT / "schema.graphql").read_text(encoding="utf-8"))
+    examples = [
+        (path.name, example)
+        for path in tracked_files()
+        if path.suffix == ".md" and path.parent in (ROOT, ROOT / "docs")
+        for example in re.findall(r"^```graphql\n(.*?)^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    ]
+    assert examples
+    wrong = [(name, str(error)) for name, text in examples for error in graphql.validate(schema, graphql.parse(text))]
+    assert wrong == []
+
+
+def test_every_setting_is_described() -> None:
+    described = re.findall(
+        r"^\| `SLUICEGATE_([A-Z_]+)` \|", (ROOT / "docs" / "operations.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert sorted(described) == sorted(name.upper() for name in Settings.model_fields)
+
+
+def test_links_in_the_prose_lead_somewhere() -> None:
+    broken = [
+        f"{path.relative_to(ROOT)}: {target}"
+        for path in tracked_files()
+        if path.suffix == ".md" and not path.is_relative_to(ROOT / "sluicegate")
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8"))
+        if not (path.parent / target).exists()
+    ]
+    assert broken == []
 
 
 # ---------------------------------------------------------------------------------------------- requirements
