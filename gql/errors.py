@@ -1,7 +1,7 @@
 """How errors leave the gateway.
 
-In a payload: what the caller can act on, typed (`to_user_errors`, `payload`). Beside `data`: GraphQL's own errors and ours,
-with a code; everything else is masked as INTERNAL and logged under the request's id (`format_errors`, `log_errors`).
+In a payload: what the caller can act on, typed (`to_user_errors`, `payload`). Beside `data`: GraphQL's own errors and
+ours, with a code; everything else is masked as INTERNAL and logged under the request's id (`format_errors`, `log_errors`).
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from inspect import isawaitable
 from typing import Any
 
 import strawberry
@@ -20,7 +21,7 @@ class UndeclaredScopeError(TypeError):
 
 
 class Requires(FieldExtension):
-    """Refuses a root field to keys without `scope`. Serves queries, mutations and subscriptions, sync and async alike."""
+    """Refuses a root field to keys without `scope`. For queries, mutations and subscriptions."""
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
@@ -33,7 +34,9 @@ class Requires(FieldExtension):
     async def resolve_async(self, next_: Any, source: Any, info: strawberry.Info[Any, Any], **kwargs: Any) -> Any:
         """Checks, then calls the field."""
         self._check(info)
-        return await next_(source, info, **kwargs)
+        result = next_(source, info, **kwargs)
+        # A subscription's generator is what its field gives; only the others are awaited.
+        return await result if isawaitable(result) else result
 
     def _check(self, info: strawberry.Info[Any, Any]) -> None:
         if self.scope not in info.context.viewer.scopes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from models.database import Database
+from resolvers.keys import KeyRing
+from resolvers.keys import KeyRing
 from sluicegate.core.crypto import SecretBox
 from sluicegate.core.net import Connector
 from sluicegate.events.hub import Hub
@@ -18,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Every resolver takes it first. `sync` opens the providers of storages."""
+    """Every resolver takes it first. `sync` opens the providers of storages; `keys`: the API keys in use."""
 
     settings: Settings
     database: Database
@@ -27,3 +29,5 @@ class Services:
     connector: Connector
     jobs: JobsService
     sync: SyncServices
+    keys: KeyRing
+    keys: KeyRing = field(default_factory=KeyRing)

@@ -73,7 +73,9 @@ class ProviderError(UserError):
     """The PROVIDER_ codes."""
 
     provider: ProviderType = strawberry.field(description="Which kind of provider.")
-    provider_code: str | None = strawberry.field(default=None, description="The provider's own code, e.g. NoSuchBucket.")
+    provider_code: str | None = strawberry.field(
+        default=None, description="The provider's own code, e.g. NoSuchBucket."
+    )
     hint: str | None = strawberry.field(default=None, description="What may help.")
 
 
