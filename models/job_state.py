@@ -6,6 +6,8 @@ lease. `at` is the time that a function goes by; tests give their own.
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -74,9 +76,10 @@ async def claim(
     )
     if job is None or not _claimable(job, moment):
         return None
+    resume_point = await _resume_point(session, job_id)
     interruptions = 0
     if job.status == JobStatus.IN_PROGRESS:
-        interruptions = 1 if await _progressed(session, job) else job.interruptions + 1
+        interruptions = job.interruptions + 1 if resume_point == job.resume_point else 1
     if interruptions > MAX_INTERRUPTIONS:
         error = storable_error(
             {
@@ -90,6 +93,7 @@ async def claim(
     job = await apply(
         session, job_id, JobEvent.CLAIM, at=moment, fence=Job.fence + 1, worker_id=worker_id,
         lease_expires_at=moment + timedelta(seconds=lease_seconds), claimed_at=moment, interruptions=interruptions,
+        resume_point=resume_point,
     )  # fmt: skip
     return Claim(job.id, job.fence, job.namespace_id, worker_id), job
 
@@ -187,7 +191,10 @@ def _claimable(job: Job, moment: datetime) -> bool:
     return job.status == JobStatus.IN_PROGRESS and (job.lease_expires_at is None or job.lease_expires_at < moment)
 
 
-async def _progressed(session: AsyncSession, job: Job) -> bool:
-    """Whether the last run wrote a checkpoint after it took the job."""
-    written = await session.scalar(select(Checkpoint.updated_at).where(Checkpoint.job_id == job.id))
-    return written is not None and job.claimed_at is not None and written > job.claimed_at
+async def _resume_point(session: AsyncSession, job_id: int) -> str | None:
+    """Stands for the place at which the job goes on: changes when its runs get further, not with their counters."""
+    state = await session.scalar(select(Checkpoint.state).where(Checkpoint.job_id == job_id))
+    if state is None:
+        return None
+    place = {name: value for name, value in state.items() if name != "progress"}
+    return hashlib.sha256(json.dumps(place, sort_keys=True).encode()).hexdigest()[:16]

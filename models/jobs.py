@@ -48,10 +48,11 @@ class Job(Scoped, Base):
 
     `fence` is the attempt: every write of a run says `AND fence = …`, so a worker that lost its lease can't write.
     `row_rev` grows with every change of the row, `tick` with progress published between changes (never stored).
-    `not_before`: earliest next start (a retry's back-off). `payload`: the job class's own arguments. `sync`: the counters
-    of a sync run as in `SyncProgress`. `error`: {type, message, providerCode, hint}. `claimed_at`: when the lease was taken.
-    `interruptions`: how often in a row a run ended without a word and without progress. `last_signal`: what a person asked
-    for last: {signal, reason, by: {kind, id, name}, at}.
+    `not_before`: earliest next start (a retry's back-off). `payload`: the job class's own arguments. `sync`: the
+    counters of a sync run as in `SyncProgress`. `error`: {type, message, providerCode, hint}. `claimed_at`: when the
+    lease was taken. `interruptions`: how often in a row a run ended without a word and without progress past
+    `resume_point`, which stands for the checkpoint that the last run began from. `last_signal`: what a person asked
+    for last: {signal, reason, by, at}.
     """
 
     __tablename__ = "job"
@@ -93,6 +94,7 @@ class Job(Scoped, Base):
     lease_expires_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
     interruptions: Mapped[int] = mapped_column(default=0)
+    resume_point: Mapped[str | None]
     last_signal: Mapped[dict[str, Any] | None] = mapped_column(Json)
     not_before: Mapped[datetime | None]
     row_rev: Mapped[int] = mapped_column(BigInteger, default=0)
