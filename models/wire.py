@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import LargeBinary
 from sqlalchemy import inspect as inspect_mapped
+from sqlalchemy.orm import make_transient_to_detached
 
 from models.base import Base, UtcDateTime
 from sluicegate.core.clock import from_micros, to_micros
@@ -31,7 +32,6 @@ class _Plan(NamedTuple):
 
     plain: tuple[str, ...]
     converted: tuple[tuple[str, Callable[[Any], Any], Callable[[Any], Any]], ...]
-    primary_key: tuple[str, ...]
 
 
 def to_wire(row: Base) -> dict[str, Any]:
@@ -51,20 +51,18 @@ def from_wire(cls: type[RowT], values: dict[str, Any]) -> RowT:
     for name, _, decode in plan.converted:
         value = values[name]
         loaded[name] = None if value is None else decode(value)
-    mapper = inspect_mapped(cls)
-    row: Any = mapper.class_manager.new_instance()
+    row: Any = inspect_mapped(cls).class_manager.new_instance()
     # As the ORM itself loads a row: not through the attributes' setters, which would record every value as a change.
     row.__dict__.update(loaded)
-    inspect_mapped(row).key = mapper.identity_key_from_primary_key(tuple(loaded[name] for name in plan.primary_key))
+    make_transient_to_detached(row)
     return row
 
 
 @cache
 def _plan(cls: type[Base]) -> _Plan:
-    mapper = inspect_mapped(cls)
     plain: list[str] = [name for name in UNSTORED if hasattr(cls, name)]
     converted: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any]]] = []
-    for attribute in mapper.column_attrs:
+    for attribute in inspect_mapped(cls).column_attrs:
         kind = attribute.columns[0].type
         if attribute.key in NEVER_SENT:
             continue
@@ -74,8 +72,7 @@ def _plan(cls: type[Base]) -> _Plan:
             converted.append((attribute.key, _text, _bytes))
         else:
             plain.append(attribute.key)
-    keys = tuple(mapper.get_property_by_column(column).key for column in mapper.primary_key)
-    return _Plan(tuple(plain), tuple(converted), keys)
+    return _Plan(tuple(plain), tuple(converted))
 
 
 def _text(value: bytes) -> str:

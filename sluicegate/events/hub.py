@@ -67,7 +67,7 @@ class Hub:
                 await self._subscribed.wait()
 
     async def close(self) -> None:
-        """Sends what waits (for at most a second), then ends every watch and all tasks. May be called twice."""
+        """Gives what waits to the channel, for at most a second, then ends every watch. May be called twice."""
         if self._tasks:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_FLUSH_SECONDS):
