@@ -14,7 +14,7 @@ JOBS ?= 2
 
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
-CODE := gql models resolvers sluicegate tests benchmarks
+CODE := gql models resolvers sluicegate tests benchmarks tools
 
 .PHONY: help
 help: ## What each target does
@@ -84,6 +84,11 @@ coverage: env ## The tests with branch coverage, and what they miss
 .PHONY: schema
 schema: env ## Print schema.graphql anew from the code
 	@$(BIN)/sluicegate schema >schema.graphql.new && mv schema.graphql.new schema.graphql
+
+.PHONY: migration
+migration: env ## Write the next migration from what changed in models/ (MESSAGE='Add a colour to projects')
+	@$(BIN)/python tools/new_migration.py '$(MESSAGE)'
+	@$(BIN)/ruff format -q models/migrations/versions
 
 .PHONY: web
 web: env ## Build the GraphiQL bundle anew into sluicegate/static/
