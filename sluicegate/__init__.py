@@ -1,0 +1,1 @@
+"""The gateway: app, commands, jobs, sync, providers and events."""
