@@ -6,7 +6,7 @@ the engine knows what to do next without knowing the provider.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -85,7 +85,7 @@ class Content(Protocol):
     mime_type: str | None
     fingerprint: str | None
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes]:
         """The bytes, in pieces of at most 1 MiB. Raises RetriableError when the body is cut."""
         ...
 
@@ -116,10 +116,11 @@ class Provider(Protocol):
 
     def list(
         self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page]:
         """Everything under the storage's path, in ascending byte order of the key, from `cursor` on, in pages.
 
-        `limit`: stop asking the source after about so many entries. Not recursive: only the top level.
+        `limit`: stop asking the source after about so many entries. Not recursive: only the top level. No page is empty; an
+        empty source has none. Use with `contextlib.aclosing`: a page may be on its way.
         Raises RunError: ThrottledError and RetriableError may be tried again from the last page's cursor.
         """
         ...
@@ -134,7 +135,10 @@ class Provider(Protocol):
         ...
 
     async def temporary_url(self, key: bytes, *, seconds: int) -> str | None:
-        """A link that works without credentials for at most `seconds`; None without TEMPORARY_URL. Makes no request where it can."""
+        """A link that works without credentials for at most `seconds`, or None: then its bytes go through the gateway.
+
+        None without TEMPORARY_URL, and for a key that no browser asks for as it is. Makes no request where it can.
+        """
         ...
 
     def uri(self, key: bytes) -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 import socket
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import aiohttp
-from lxml import etree
 from yarl import URL
 
 from sluicegate.core.errors import ErrorCode, FatalError, RunError
@@ -20,7 +18,7 @@ from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.listing import Lister
 from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import MAX_KEY_BYTES, Settings
-from sluicegate.providers.s3.xml import namespace_of, parse_xml
+from sluicegate.providers.s3.xml import MalformedXmlError, namespace_of, parse_xml
 
 _SAMPLE = 20
 _MAX_CORS = 1024 * 1024
@@ -71,7 +69,7 @@ class _Checks:
         try:
             async with self._connector.request("GET", url) as response:
                 response.close()
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise transport_error(error, self._client.host) from None
         return Finding(f"{self._client.host} answers over {url.scheme}.")
 
@@ -126,7 +124,7 @@ class _Checks:
             return Finding(
                 detail, CheckStatus.WARNING, error.provider_code, "The credentials need s3:GetBucketCORS for this."
             )
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError, etree.XMLSyntaxError, ValueError):
+        except (TimeoutError, aiohttp.ClientError, OSError, MalformedXmlError):
             return Finding("Whether browsers may load links could not be found out.", CheckStatus.WARNING)
         space = namespace_of(root)
         methods = {node.text for node in root.iterfind(f"{space}CORSRule/{space}AllowedMethod")}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -76,14 +75,19 @@ class S3Client:
                     answer = await self._answer(response)
             except SluicegateError:
                 raise
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 raise transport_error(error, self.host) from None
             if not self._follow(answer):
                 role = self._settings.role_arn is not None
                 raise run_error(answer, bucket=self._settings.bucket, role=role, in_object=key is not None)
 
-    async def presign(self, key: bytes, seconds: int) -> str:
-        """A GET link for at most `seconds`, 7 days, and as long as the credentials live. Raises RunError."""
+    async def presign(self, key: bytes, seconds: int) -> str | None:
+        """A GET link for at most `seconds`, 7 days, and as long as the credentials live. Raises RunError.
+
+        None for a key with `.` or `..` between slashes: whoever opens the link would take these for a path and shorten it.
+        """
+        if not {b".", b".."}.isdisjoint(key.split(b"/")):
+            return None
         credentials = await self._credentials.get()
         when = now()
         if credentials.expires is not None:

@@ -10,11 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 
-from lxml import etree
-
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ErrorCode, FatalError, RetriableError, RunError, SkippableError, ThrottledError
-from sluicegate.providers.s3.xml import parse_xml, text_of
+from sluicegate.providers.s3.xml import MalformedXmlError, namespace_of, parse_xml, text_of
 
 MAX_RETRY_AFTER = 300.0
 
@@ -79,10 +77,12 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     if b"<" in body[:16]:
         try:
             root = parse_xml(body)
-        except (etree.XMLSyntaxError, ValueError):
+        except MalformedXmlError:
             root = None
         if root is not None:
-            code, region = text_of(root, "Code"), text_of(root, "Region")
+            inner = root.find(namespace_of(root) + "Error")  # STS wraps it, S3 does not
+            place = root if inner is None else inner
+            code, region = text_of(place, "Code"), text_of(place, "Region")
     region = headers.get("x-amz-bucket-region") or region
     return Answer(status, _plain(code), _plain(region), _seconds(headers.get("Retry-After")))
 

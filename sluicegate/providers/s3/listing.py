@@ -7,40 +7,18 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import suppress
 from itertools import islice
 from operator import lt
-from typing import Any
-from urllib.parse import quote, unquote_to_bytes
 
 import aiohttp
 
 from sluicegate.core.errors import ErrorCode, FatalError, RunError
 from sluicegate.core.net import read_bounded, transport_error
 from sluicegate.providers.base import Page
+from sluicegate.providers.cursor import make_cursor
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.pages import ListPage, parse_page
 
 PAGE_KEYS = 1000
 MAX_PAGE_BYTES = 16 * 1024 * 1024
-CURSOR_VERSION = 1
-
-
-def make_cursor(after: bytes | None) -> dict[str, Any]:
-    """The checkpoint after a key: percent-encoded, so that any key is JSON."""
-    return {"v": CURSOR_VERSION, "after": None if after is None else quote(after, safe="/")}
-
-
-def read_cursor(cursor: Mapping[str, Any] | None) -> bytes | None:
-    """The key to go on after. Raises FatalError for a cursor of another version."""
-    if cursor is None:
-        return None
-    after = cursor.get("after")
-    if cursor.get("v") != CURSOR_VERSION or not (after is None or isinstance(after, str)):
-        raise FatalError(
-            "The checkpoint of this listing is of another version.",
-            code=ErrorCode.INVALID,
-            provider_code="BAD_CURSOR",
-            hint="Start a full sync.",
-        )
-    return None if after is None else unquote_to_bytes(after)
 
 
 class Lister:
@@ -66,7 +44,7 @@ class Lister:
                 after = self._after
                 if more:
                     task = self._fetch_ahead(remaining)
-                if found.entries or not more:
+                if found.entries:
                     yield Page(found.entries, make_cursor(after))
                 if not more:
                     return
@@ -101,7 +79,7 @@ class Lister:
         async with self._client.request("GET", query=query) as response:
             try:
                 body = await read_bounded(response, MAX_PAGE_BYTES)
-            except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+            except (TimeoutError, aiohttp.ClientError, OSError) as error:
                 raise transport_error(error, self._client.host) from None
         await self._client.throttle.transferred(len(body))
         return parse_page(body)

@@ -8,10 +8,11 @@ from typing import Any
 
 from sluicegate.core.net import Connector
 from sluicegate.providers.base import Check, Content, Page, ProviderContext
+from sluicegate.providers.cursor import read_cursor
 from sluicegate.providers.s3.checks import run_checks
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.credentials import credential_source
-from sluicegate.providers.s3.listing import Lister, read_cursor
+from sluicegate.providers.s3.listing import Lister
 from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import Settings
 from sluicegate.providers.s3.signing import encode_path

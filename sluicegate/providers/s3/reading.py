@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -47,7 +46,7 @@ class S3Content:
                 else:
                     for start in range(0, len(chunk), CHUNK):
                         yield chunk[start : start + CHUNK]
-        except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+        except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise transport_error(error, self._client.host) from None
         if self.size is not None and seen != self.size:
             raise RetriableError(

@@ -6,11 +6,9 @@ environment (proxies, endpoints, profiles) and follows redirects, and a tenant's
 
 from __future__ import annotations
 
-import asyncio
 from datetime import datetime
 
 import aiohttp
-from lxml import etree
 from yarl import URL
 
 from sluicegate.core.clock import now
@@ -67,43 +65,31 @@ async def assume_role(
         async with connector.request("POST", url, headers=headers, data=body) as response:
             text = await read_bounded(response, MAX_ANSWER)
             status, answered = response.status, response.headers
-    except (aiohttp.ClientError, asyncio.TimeoutError, OSError) as error:
+    except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise transport_error(error, host) from None
     if status != 200:
-        raise _refused(read_answer(status, answered, _inner(text)))
+        raise _refused(read_answer(status, answered, text))
     return _credentials(text)
 
 
 def _credentials(text: bytes) -> Credentials:
     try:
         root = parse_xml(text)
-        space = namespace_of(root)
-        node = root.find(f"{space}AssumeRoleResult/{space}Credentials")
-        if node is None:
-            raise ValueError("no credentials")
-        key, secret, token, expires = (
-            node.findtext(space + name) for name in ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
-        )
-        if not (key and secret and token and expires):
-            raise ValueError("incomplete credentials")
-        return Credentials(key, secret, token, datetime.fromisoformat(expires))
-    except (etree.XMLSyntaxError, ValueError):
+        place = "{0}AssumeRoleResult/{0}Credentials/{0}".format(namespace_of(root))
+        names = ("AccessKeyId", "SecretAccessKey", "SessionToken", "Expiration")
+        key, secret, token, expires = (root.findtext(place + name) or "" for name in names)
+        until = datetime.fromisoformat(expires)
+    except ValueError:
+        key = secret = token = ""
+        until = now()
+    if not (key and secret and token):
         raise FatalError(
             "The answer to AssumeRole could not be read.",
             code=ErrorCode.PROVIDER_REFUSED,
             provider_code="MALFORMED_ANSWER",
             hint="Does this endpoint have STS? Without it leave roleArn out.",
-        ) from None
-
-
-def _inner(text: bytes) -> bytes:
-    """STS wraps `Error` in `ErrorResponse`."""
-    try:
-        root = parse_xml(text)
-    except (etree.XMLSyntaxError, ValueError):
-        return text
-    inner = root.find(namespace_of(root) + "Error")
-    return text if inner is None else etree.tostring(inner)
+        )
+    return Credentials(key, secret, token, until)
 
 
 def _refused(answer: Answer) -> RunError:
