@@ -21,7 +21,7 @@ from tests.support.node import node_path, npm_cli  # noqa: E402 - after the path
 def _run(*command: str) -> None:
     # The node that was found comes first, so that npm's scripts run on it too.
     environment = os.environ | {"PATH": os.pathsep.join([str(Path(node_path()).parent), os.environ.get("PATH", "")])}
-    subprocess.run(command, cwd=WEB, env=environment, check=True, timeout=600)  # noqa: S603 - fixed commands
+    subprocess.run(command, cwd=WEB, env=environment, check=True, timeout=600)
 
 
 def _contents() -> dict[str, bytes]:
@@ -35,8 +35,8 @@ def _install() -> None:
         _run(*npm_cli(), "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 
-def main(arguments: list[str]) -> int:
-    """Build, and with --check compare: 1 when the committed build was stale (it is then the new one)."""
+def main(arguments: list[str]) -> str | None:
+    """Build, and with --check compare: a message when the committed build was stale (it is then the new one)."""
     before = _contents()
     _install()
     _run(*npm_cli(), "run", "--silent", "typecheck")
@@ -44,9 +44,8 @@ def main(arguments: list[str]) -> int:
     after = _contents()
     changed = sorted(name for name in before.keys() | after.keys() if before.get(name) != after.get(name))
     if "--check" in arguments and changed:
-        print(f"The committed build is stale, commit the new one: {', '.join(changed)}", file=sys.stderr)
-        return 1
-    return 0
+        return f"The committed build is stale, commit the new one: {', '.join(changed)}"
+    return None
 
 
 if __name__ == "__main__":

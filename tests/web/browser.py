@@ -2,13 +2,13 @@
 
 import re
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, async_playwright
+from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, WebSocket, async_playwright
 
 FLAGS = [
     "--headless",
@@ -60,7 +60,7 @@ class Tab:
         await self.context.route("**/*", self.on_request)
         self.page.on("console", self._on_console)
         self.page.on("pageerror", lambda error: self.offences.append(f"uncaught: {error}"))
-        self.page.on("websocket", lambda socket: self._check_address(socket.url))
+        self.page.on("websocket", self._on_socket)
 
     def _check_address(self, url: str) -> bool:
         parts = urlsplit(url)
@@ -68,6 +68,9 @@ class Tab:
         if not inside:
             self.offences.append(f"request to another origin: {url}")
         return inside
+
+    def _on_socket(self, socket: WebSocket) -> None:
+        self._check_address(socket.url)
 
     async def on_request(self, route: Route) -> None:
         if self._check_address(route.request.url):
@@ -109,10 +112,14 @@ class Tab:
         return await self.text(name)
 
     async def write(self, editor: str, text: str) -> None:
-        """Replace an editor's text as a person would: click, select all, type."""
+        """Replace an editor's text as a person would: click, select all, paste (typing would close brackets)."""
         await self.page.locator(f"{editor} .view-lines").click()
         await self.page.keyboard.press("Control+A")
-        await self.page.keyboard.insert_text(text)
+        await self.page.evaluate(
+            """(text) => __MONACO.editor.getEditors().find((editor) => editor.hasTextFocus())
+                .trigger("keyboard", "paste", { text })""",
+            text,
+        )
 
     async def select(self, title: str) -> None:
         """Go to a tab of GraphiQL by its title."""
@@ -123,7 +130,7 @@ class Tab:
 
 
 @asynccontextmanager
-async def open_tab(origin: str, profile: Path) -> AsyncIterator[Tab]:
+async def open_tab(origin: str, profile: Path) -> AsyncGenerator[Tab]:
     """A tab in a browser of its own with an empty profile. Leaving fails when the page did what it should not."""
     async with async_playwright() as playwright:
         context = await playwright.chromium.launch_persistent_context(

@@ -4,7 +4,7 @@ import asyncio
 import enum
 import itertools
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -163,7 +163,7 @@ def build_app() -> Starlette:
 
 
 @asynccontextmanager
-async def running_standin() -> AsyncIterator[str]:
+async def running_standin() -> AsyncGenerator[str]:
     """The stand-in on a free port of loopback; gives its address."""
     config = uvicorn.Config(build_app(), log_level="warning", lifespan="off", ws="websockets-sansio")
     server = uvicorn.Server(config)

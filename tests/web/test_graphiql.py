@@ -132,8 +132,9 @@ async def test_edited_headers_are_what_both_transports_send(tab: Tab, gateway: G
     payload = {"Authorization": "Bearer sg_edited", "X-Namespace": "other"}
     assert json.loads(sent[0]) == {"type": "connection_init", "payload": payload}
 
+    await tab.write(".graphiql-query-editor", "query Mine { viewer { scopes } }")
+    await tab.page.get_by_role("tab", name="Mine").wait_for()
     async with tab.page.expect_request(lambda request: request.method == "POST") as asking:
-        await tab.write(".graphiql-query-editor", "{ viewer { scopes } }")
         await tab.run()
     request = await asking.value
     headers = await request.all_headers()

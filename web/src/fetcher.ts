@@ -1,6 +1,6 @@
 /** Queries and mutations over POST, subscriptions over graphql-transport-ws; both at the page's own address. */
 import type { Fetcher, FetcherParams, Observable } from "@graphiql/toolkit";
-import { type DocumentNode, type ExecutionResult, getOperationAST, GraphQLError, parse } from "graphql";
+import { type ExecutionResult, getOperationAST, GraphQLError, parse } from "graphql";
 import { createClient } from "graphql-ws";
 import { connectionParams, hasCredentials, type Headers } from "./headers";
 
@@ -15,11 +15,18 @@ interface Options {
 
 const failure = (message: string): ExecutionResult => ({ errors: [new GraphQLError(message)] });
 /** Close codes for a connection without, or with a wrong, key. */
-const REFUSED = new Set([4401, 4403]);
+const UNAUTHORIZED = new Set([4401, 4403]);
+/** Codes of an error of ours: the same again would end the same. */
+const isRefusal = ({ code }: CloseEvent): boolean => code >= 4400 && code < 4500;
 const denied = (headers: Headers): Access => (hasCredentials(headers) ? "refused" : "missing");
 
-function isSubscription(params: FetcherParams, document: DocumentNode | undefined): boolean {
-  return getOperationAST(document ?? parse(params.query), params.operationName)?.operation === "subscription";
+function isSubscription({ query, operationName }: FetcherParams): boolean {
+  try {
+    // Parsed here: the document that GraphiQL offers is some keystrokes old.
+    return getOperationAST(parse(query), operationName)?.operation === "subscription";
+  } catch {
+    return false; // no GraphQL: the gateway's answer says where it is wrong
+  }
 }
 
 async function post(params: FetcherParams, headers: Headers, onAccess: Options["onAccess"]): Promise<ExecutionResult> {
@@ -67,16 +74,28 @@ function subscribe(params: FetcherParams, headers: Headers, onAccess: Options["o
   const payload = { query, operationName, variables: variables as Record<string, unknown> | undefined };
   return {
     subscribe(observer: Observer) {
-      // A socket for each subscription: the headers may have been edited since the last one. A lost connection is
-      // tried again; the gateway then sends the state as it is, so nothing is missed.
-      const client = createClient({ url: url.href, connectionParams: connectionParams(headers), retryAttempts: 8 });
+      // A socket for each subscription: the headers may have been edited since the last one.
+      let wasConnected = false;
+      const client = createClient({
+        url: url.href,
+        connectionParams: connectionParams(headers),
+        // A lost connection is made again; the gateway then sends the state as it is, so nothing is missed. One that
+        // never came about, or that the gateway refused, is an answer to show.
+        retryAttempts: 8,
+        shouldRetry: (error) => wasConnected && !(error instanceof CloseEvent && isRefusal(error)),
+        on: {
+          connected: () => {
+            wasConnected = true;
+          },
+        },
+      });
       const stop = client.subscribe<Record<string, unknown>>(payload, {
         next(result) {
           onAccess("accepted");
           observer.next(result as ExecutionResult);
         },
         error(error) {
-          if (error instanceof CloseEvent && REFUSED.has(error.code)) onAccess(denied(headers));
+          if (error instanceof CloseEvent && UNAUTHORIZED.has(error.code)) onAccess(denied(headers));
           observer.next(explain(error));
           observer.complete();
         },
@@ -90,7 +109,7 @@ function subscribe(params: FetcherParams, headers: Headers, onAccess: Options["o
 export function createFetcher({ headers: fallback, onAccess }: Options): Fetcher {
   return (params, options) => {
     const headers = (options?.headers as Headers | undefined) ?? fallback();
-    if (isSubscription(params, options?.documentAST)) return subscribe(params, headers, onAccess);
+    if (isSubscription(params)) return subscribe(params, headers, onAccess);
     return post(params, headers, onAccess);
   };
 }
