@@ -1,0 +1,124 @@
+"""READ mode: a file too large to hold. Its rows are written piece by piece, and a run can go on in the middle of it."""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+
+from models import catalogue
+from models.database import ALL, AsyncSession
+from sluicegate.core.errors import RetriableError, SkippableError, ThrottledError
+from sluicegate.providers.base import Entry
+from sluicegate.sync.progress import Progress
+from sluicegate.sync.reading import OBJECT_ATTEMPTS, Failure, Row, stream_rows
+from sluicegate.sync.row_batch import EMPTY, changed_rows, source_row
+from sluicegate.sync.run import Partial, Run
+
+PIECE_ROWS = 1_000
+PIECE_BYTES = 4 << 20
+
+
+async def import_large(run: Run, entry: Entry, path: str) -> None:
+    """Writes the file's rows up to its end; the caller's next commit moves the position past it.
+
+    Raises RetriableError when it can't be read on for a passing reason, after 3 retries that each go on where the last ended.
+    """
+    partial = run.position.partial
+    if partial is not None and partial.key == entry.key and partial.fingerprint != entry.fingerprint:
+        # The file changed since the checkpoint: what was counted of it is counted anew.
+        _recount(run, partial)
+        partial = None
+    if partial is None or partial.key != entry.key:
+        partial = Partial(entry.key, entry.fingerprint, 0, 0, run.progress.to_json())
+        run.position.partial = partial
+    error: str | None = None
+    final = True
+    attempt = 0
+    while True:
+        rows_before = partial.rows
+        try:
+            await _stream(run, entry, path, partial)
+            break
+        except SkippableError as reason:
+            error, final = reason.message, reason.provider_code is None
+            break
+        except ThrottledError as reason:
+            await run.back_off(min(attempt, 7), reason)
+            attempt += 1
+        except RetriableError as reason:
+            attempt = 1 if partial.rows > rows_before else attempt + 1
+            if attempt >= OBJECT_ATTEMPTS:
+                raise
+            await run.back_off(attempt - 1, reason)
+    await _finish(run, entry, path, partial, error, final=final)
+
+
+def _recount(run: Run, partial: Partial) -> None:
+    keep = run.progress
+    run.progress = Progress.from_json(partial.before)
+    run.progress.pending, run.progress.rate_limit_hits = keep.pending, keep.rate_limit_hits
+
+
+async def _stream(run: Run, entry: Entry, path: str, partial: Partial) -> None:
+    """Goes on after the rows that are done."""
+    rows: list[Row] = []
+    failures: list[Failure] = []
+    size = 0
+    async with aclosing(stream_rows(run, entry, path)) as stream:
+        async for row in stream:
+            if row.number < partial.rows:
+                continue
+            if isinstance(row, Row):
+                rows.append(row)
+                size += len(row.text)
+            else:
+                failures.append(row)
+            if len(rows) + len(failures) >= PIECE_ROWS or size >= PIECE_BYTES:
+                await _write(run, entry, path, partial, rows, failures)
+                rows, failures, size = [], [], 0
+                run.check_stop()
+    if rows or failures:
+        await _write(run, entry, path, partial, rows, failures)
+
+
+async def _write(run: Run, entry: Entry, path: str, partial: Partial, rows: list[Row], failures: list[Failure]) -> None:
+    plan, first = run.plan, partial.rows
+    done = first + len(rows) + len(failures)
+    async with run.database.read(ALL) as session:
+        known = await catalogue.known_rows(session, plan.project_id, plan.storage_id, [entry.key], first, done)
+    objects = changed_rows(run, entry, path, rows, known)
+    for failure in failures:
+        run.progress.fail(path, failure.number, failure.message)
+    run.progress.found += len(rows) + len(failures)
+    partial.rows, partial.bad = done, partial.bad + len(failures)
+
+    async def write(session: AsyncSession) -> None:
+        await catalogue.upsert(session, objects)
+        if first == 0:
+            await catalogue.record_sources(session, [source_row(run, entry, 1, 0, complete=False)])
+
+    await run.commit(write)
+
+
+async def _finish(run: Run, entry: Entry, path: str, partial: Partial, error: str | None, *, final: bool) -> None:
+    """Notes the file as read; rows that it had before and has no more are missing."""
+    plan = run.plan
+    if error is not None:
+        run.progress.found += 1
+        run.progress.fail(path, partial.rows, error)
+    elif not partial.rows:
+        run.progress.found += 1
+        run.progress.filter(EMPTY)
+    run.progress.bytes_synced += entry.size or 0
+    records, failed = partial.rows - partial.bad, partial.bad + (error is not None)
+    first_gone = partial.rows
+    run.position.after, run.position.partial = entry.key, None
+
+    async def write(session: AsyncSession) -> None:
+        if final:
+            await catalogue.record_sources(session, [source_row(run, entry, records, failed)])
+        if error is None:
+            await catalogue.note_missing_rows(
+                session, run.job_id, plan.project_id, plan.storage_id, [(entry.key, first_gone)]
+            )
+
+    await run.commit(write)

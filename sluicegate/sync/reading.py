@@ -1,0 +1,116 @@
+"""READ mode, one file: fetched, parsed and made into rows. Passing faults are retried here, the rest is told to the caller."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from sluicegate.core.errors import RetriableError, SkippableError, ThrottledError
+from sluicegate.core.text import json_text
+from sluicegate.providers.base import Entry
+from sluicegate.sync.records import BadRow, read_records, reader_for
+from sluicegate.sync.run import Run
+
+OBJECT_ATTEMPTS = 4
+"""The first try and 3 retries."""
+SMALL_FILE_BYTES = 256 << 10
+SMALL_GZIP_BYTES = 16 << 10
+"""Files up to these sizes are read whole, several at a time; larger ones one by one, a piece at a time."""
+
+
+class Row(NamedTuple):
+    """A record ready for the catalogue: its number in the file, its JSON text, the hash that tells a change."""
+
+    number: int
+    text: str
+    digest: str
+
+
+class Failure(NamedTuple):
+    """A row that is no record."""
+
+    number: int
+    message: str
+
+
+@dataclass(slots=True)
+class FileResult:
+    """What came of a small file. `error`: why it could not be read to its end; `final`: reading it again would not help."""
+
+    entry: Entry
+    path: str
+    rows: list[Row] = field(default_factory=list[Row])
+    failures: list[Failure] = field(default_factory=list[Failure])
+    error: str | None = None
+    final: bool = True
+    passing: RetriableError | None = None
+
+
+def is_small(entry: Entry) -> bool:
+    """Whether the file may be held in memory as a whole."""
+    limit = SMALL_GZIP_BYTES if entry.key.lower().endswith(b".gz") else SMALL_FILE_BYTES
+    return entry.size is not None and entry.size <= limit
+
+
+async def stream_rows(run: Run, entry: Entry, path: str) -> AsyncGenerator[Row | Failure]:
+    """The file's rows as they come. Raises SkippableError where it can't be read on, RetriableError where it may be later."""
+    reader = reader_for(path)
+    if reader is None:
+        raise SkippableError("This kind of file has no records: .json, .jsonl and .ndjson do, gzipped too.")
+    number = 0
+    async with (
+        run.provider.read(entry.key, fingerprint=entry.fingerprint) as content,
+        aclosing(content.chunks()) as chunks,
+    ):
+        async for record in read_records(reader, chunks):
+            yield _row(number, record)
+            number += 1
+
+
+def _row(number: int, record: object) -> Row | Failure:
+    if isinstance(record, BadRow):
+        return Failure(number, record.message)
+    try:
+        text = json_text(record)
+    except SkippableError as error:
+        return Failure(number, error.message)
+    return Row(number, text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
+
+
+async def read_small(run: Run, entry: Entry, path: str) -> FileResult:
+    """Reads a small file whole, retrying what may pass. Never raises a RunError but FatalError."""
+    result = FileResult(entry, path)
+    if reader_for(path) is None:
+        result.error = "This kind of file has no records: .json, .jsonl and .ndjson do, gzipped too."
+        return result
+    attempt = 0
+    while True:
+        result.rows.clear()
+        result.failures.clear()
+        try:
+            async with aclosing(stream_rows(run, entry, path)) as rows:
+                async for row in rows:
+                    if isinstance(row, Row):
+                        result.rows.append(row)
+                    else:
+                        result.failures.append(row)
+        except ThrottledError as error:
+            await run.back_off(min(attempt, 7), error)
+            attempt += 1
+        except RetriableError as error:
+            attempt += 1
+            if attempt >= OBJECT_ATTEMPTS:
+                result.rows.clear()
+                result.error, result.final, result.passing = error.message, False, error
+                return result
+            await run.back_off(attempt - 1, error)
+        except SkippableError as error:
+            result.error = error.message
+            # A file that is broken stays so until it changes; one that is forbidden or gone may not.
+            result.final = error.provider_code is None
+            return result
+        else:
+            return result

@@ -1,0 +1,216 @@
+"""READ mode, the run: changed files are read, small ones several at a time, and their rows written in key order."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from models import catalogue
+from models.database import ALL, AsyncSession
+from sluicegate.core.errors import RetriableError
+from sluicegate.core.text import text_of_key
+from sluicegate.providers.base import Entry
+from sluicegate.sync.blobs import MAX_KEY_BYTES
+from sluicegate.sync.large_file import import_large
+from sluicegate.sync.merge import merge
+from sluicegate.sync.missing import note_missing
+from sluicegate.sync.reading import FileResult, is_small, read_small
+from sluicegate.sync.row_batch import RowBatch
+from sluicegate.sync.run import Run
+from sluicegate.sync.samples import Sampler
+
+CONCURRENT_READS = 16
+COMMIT_SECONDS = 1.0
+MAX_FAILURES_IN_A_ROW = 5
+"""So many files in a row that could not be read for a passing reason: then it is the source, and the run backs off."""
+
+_KnownSource = tuple[bytes, str, int, int]
+
+
+@dataclass(slots=True)
+class Passed:
+    """Files of the listing that need no reading, counted when the run's position passes them."""
+
+    found: int = 0
+    unchanged: int = 0
+    bytes_found: int = 0
+    filtered: list[str] = field(default_factory=list[str])
+    failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+
+    def count(self, run: Run) -> None:
+        """Adds them to the run's counters."""
+        progress = run.progress
+        progress.found += self.found
+        progress.unchanged += self.unchanged
+        progress.bytes_found += self.bytes_found
+        for rule in self.filtered:
+            progress.filter(rule)
+        for path, message in self.failed:
+            progress.fail(path, 0, message)
+
+
+@dataclass(slots=True)
+class Step:
+    """A file to read, and what lies before it in the listing."""
+
+    entry: Entry
+    path: str
+    before: Passed
+    known: bool
+
+
+async def import_reads(run: Run, entries: Sequence[Entry], upto: bytes | None) -> None:
+    """Brings the catalogue up to the records of `entries`, up to the key `upto` (None: to the end)."""
+    plan = run.plan
+
+    async def fetch(after: bytes, bound: bytes | None) -> list[_KnownSource]:
+        async with run.database.read(ALL) as session:
+            return await catalogue.known_sources(session, plan.storage_id, after, bound)
+
+    async for part, known, last in merge(entries, run.position.after, upto, fetch):
+        steps, rest, missing = _diff(run, part, known)
+        if plan.dry_run:
+            _count_only(run, steps, rest, missing)
+            run.position.after = last
+        else:
+            await _Import(run, missing).files(steps, rest, last)
+
+
+def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownSource]) -> tuple[list[Step], Passed, list[bytes]]:
+    """The files to read, what comes after the last of them, and the keys that are gone."""
+    plan, sampler = run.plan, Sampler(run.progress, enabled=run.plan.dry_run)
+    before = {source[0]: source for source in known}
+    steps: list[Step] = []
+    passed = Passed()
+    for entry in entries:
+        old = before.pop(entry.key, None)
+        path = entry.path or text_of_key(entry.key)
+        rule = plan.filters.rejects(entry, path)
+        if rule is None and len(entry.key) <= MAX_KEY_BYTES and (
+            old is None or old[1] != entry.fingerprint or plan.full_sync
+        ):  # fmt: skip
+            steps.append(Step(entry, path, passed, old is not None))
+            sampler.imported(entry, path)
+            passed = Passed()
+            continue
+        passed.bytes_found += entry.size or 0
+        if rule is not None:
+            passed.found += 1
+            passed.filtered.append(rule)
+            sampler.filtered(entry, path, rule)
+        elif old is not None and old[1] == entry.fingerprint:
+            records = max(1, old[2] + old[3])
+            passed.found += records
+            passed.unchanged += records
+        else:
+            passed.found += 1
+            passed.failed.append((path[:256], f"The name is longer than {MAX_KEY_BYTES} bytes."))
+    return steps, passed, list(before)
+
+
+def _count_only(run: Run, steps: list[Step], rest: Passed, missing: list[bytes]) -> None:
+    """A dry run reads no file: a file counts as one record."""
+    progress = run.progress
+    for step in steps:
+        step.before.count(run)
+        progress.found += 1
+        progress.bytes_found += step.entry.size or 0
+        progress.updated += step.known
+        progress.added += not step.known
+    rest.count(run)
+    progress.missing += len(missing)
+
+
+class _Import:
+    """Imports one piece of the listing. Each commit covers everything up to its key, and nothing after it."""
+
+    def __init__(self, run: Run, missing: list[bytes]) -> None:
+        self._run = run
+        self._missing = deque(missing)
+        self._batch = RowBatch(run)
+        self._committed = time.monotonic()
+        self._failures_in_a_row = 0
+
+    async def files(self, steps: list[Step], rest: Passed, last: bytes) -> None:
+        """Reads the files and writes their rows, up to the key `last`."""
+        run = self._run
+        run.progress.pending = len(steps)
+        async with aclosing(_in_order(run, steps)) as results:
+            async for step, result in results:
+                step.before.count(run)
+                run.progress.pending -= 1
+                run.progress.bytes_found += step.entry.size or 0
+                run.progress.current_object = step.path
+                if result is None:
+                    await self._commit()
+                    await import_large(run, step.entry, step.path)
+                    await self._commit(step.entry.key)
+                    continue
+                self._watch(result)
+                self._batch.add(result)
+                overdue = time.monotonic() - self._committed >= COMMIT_SECONDS
+                if overdue or self._batch.size >= run.plan.checkpoint_frequency:
+                    await self._commit(step.entry.key)
+        rest.count(run)
+        await self._commit(last)
+
+    async def _commit(self, upto: bytes | None = None) -> None:
+        """Writes the batch; `upto`: the position moves to this key, and what is missing before it is noted."""
+        batch, run = self._batch, self._run
+        if upto is None and not batch.size:
+            return
+        self._batch = RowBatch(run)
+        upto = upto if upto is not None else batch.last_key
+        gone: list[bytes] = []
+        while self._missing and self._missing[0] <= upto:
+            gone.append(self._missing.popleft())
+        await batch.resolve()
+        run.position.after, run.position.partial = upto, None
+
+        async def write(session: AsyncSession) -> None:
+            await batch.write(session)
+            await note_missing(run, session, gone)
+
+        await run.commit(write)
+        self._committed = time.monotonic()
+        run.check_stop()
+
+    def _watch(self, result: FileResult) -> None:
+        """Raises RetriableError when the source itself, not one file, seems to be out of reach."""
+        error = result.passing
+        self._failures_in_a_row = self._failures_in_a_row + 1 if error else 0
+        if error and self._failures_in_a_row >= MAX_FAILURES_IN_A_ROW:
+            raise RetriableError(
+                f"{self._failures_in_a_row} files in a row could not be read. {error.message}",
+                code=error.code, provider_code=error.provider_code, hint=error.hint,
+            )  # fmt: skip
+
+
+async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, FileResult | None]]:
+    """Each file with what was read of it, in order; None for a large one. At most CONCURRENT_READS are under way."""
+    waiting = iter(steps)
+    under_way: deque[tuple[Step, asyncio.Task[FileResult] | None]] = deque()
+
+    def start_next() -> None:
+        step = next(waiting, None)
+        if step is not None:
+            small = is_small(step.entry)
+            under_way.append((step, asyncio.create_task(read_small(run, step.entry, step.path)) if small else None))
+
+    try:
+        for _ in range(CONCURRENT_READS):
+            start_next()
+        while under_way:
+            step, task = under_way.popleft()
+            result = await task if task else None
+            start_next()
+            yield step, result
+    finally:
+        left = [task for _, task in under_way if task]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)

@@ -1,0 +1,236 @@
+"""READ mode: a file's bytes become records, in constant memory however large the file is.
+
+`.json` (RFC 8259): one object, or an array of which each element is a record. `.jsonl`/`.ndjson`: a record a line; blank
+lines are none. Both also gzipped (RFC 1952, several members too). The standard library's decoder does the work, so that
+integers keep all their digits and the same text is refused whatever way it came.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import zlib
+from collections.abc import AsyncIterator, Iterator
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+from sluicegate.core.errors import ErrorCode, SkippableError
+
+MAX_RECORD_BYTES = 16 << 20
+"""A record longer than this is refused, so that one cannot fill the memory."""
+_INFLATE_BYTES = 1 << 20
+_WHITESPACE = " \t\n\r"
+_AFTER_VALUE = _WHITESPACE + ",]}"
+_LONGEST_TOKEN_TAIL = 16
+
+
+class BadRow(NamedTuple):
+    """A row that is not a record; the file goes on after it."""
+
+    message: str
+
+
+class RecordReader(Protocol):
+    """Takes a file piece by piece and gives its records. Raises SkippableError where the file can't be read on."""
+
+    def feed(self, chunk: bytes) -> Iterator[Any]:
+        """The records (or BadRow) that this piece completes."""
+        ...
+
+    def finish(self) -> Iterator[Any]:
+        """Those that the end of the file completes."""
+        ...
+
+
+def reader_for(path: str) -> RecordReader | None:
+    """A reader by the file's extension, or None for a kind of file that has no records."""
+    name = path.lower()
+    inner = name.removesuffix(".gz")
+    reader: RecordReader
+    if inner.endswith(".json"):
+        reader = _JsonReader()
+    elif inner.endswith((".jsonl", ".ndjson")):
+        reader = _JsonLinesReader()
+    else:
+        return None
+    return _GzipReader(reader) if inner != name else reader
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _bad(message: str, code: ErrorCode = ErrorCode.INVALID) -> SkippableError:
+    return SkippableError(message, code=code)
+
+
+class _Text:
+    """Incremental UTF-8, a byte order mark dropped (RFC 8259 section 8.1 lets a parser do so)."""
+
+    def __init__(self) -> None:
+        self._decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
+
+    def decode(self, chunk: bytes, *, final: bool = False) -> str:
+        try:
+            return self._decoder.decode(chunk, final)
+        except UnicodeDecodeError as error:
+            raise _bad(f"Not UTF-8: {error.reason}.") from None
+
+
+class _JsonReader:
+    def __init__(self) -> None:
+        self._text = _Text()
+        self._buffer = ""
+        self._tried = 0
+        self._state = "start"
+
+    def feed(self, chunk: bytes) -> Iterator[Any]:
+        self._buffer += self._text.decode(chunk)
+        yield from self._advance(final=False)
+
+    def finish(self) -> Iterator[Any]:
+        self._buffer += self._text.decode(b"", final=True)
+        yield from self._advance(final=True)
+        if self._state == "start":
+            raise _bad("The file is empty.")
+        if self._state != "end":
+            raise _bad("The file ends in the middle of the JSON.")
+
+    def _advance(self, *, final: bool) -> Iterator[Any]:
+        """Consumes what it can of the buffer; the position moves only past whole tokens."""
+        buffer, position = self._buffer, 0
+        while True:
+            position = _skip_space(buffer, position)
+            if position == len(buffer):
+                break
+            state, character = self._state, buffer[position]
+            if state == "start" and character == "[":
+                self._state, position = "first", position + 1
+            elif (state == "first" and character == "]") or (state == "after" and character == "]"):
+                self._state, position = "end", position + 1
+            elif state == "after":
+                if character != ",":
+                    raise _bad(f"Expected ',' or ']' between records, found {character!r}.")
+                self._state, position = "value", position + 1
+            elif state == "end":
+                raise _bad("There is text after the end of the JSON.")
+            else:
+                found = self._value(buffer, position, final=final)
+                if found is None:
+                    break
+                record, position = found
+                self._state = "end" if state == "start" else "after"
+                self._tried = 0
+                yield record
+        self._buffer = buffer[position:]
+
+    def _value(self, buffer: str, position: int, *, final: bool) -> tuple[Any, int] | None:
+        """One value and where it ends; None when more text is needed. Tried again only once the text has doubled."""
+        pending = len(buffer) - position
+        if pending > MAX_RECORD_BYTES:
+            raise _bad(f"A record is longer than {MAX_RECORD_BYTES >> 20} MiB.", ErrorCode.LIMIT)
+        if not final and pending < self._tried * 2:
+            return None
+        try:
+            record, end = _DECODER.raw_decode(buffer, position)
+        except RecursionError:
+            raise _bad("The JSON is nested too deeply.") from None
+        except ValueError as error:
+            # Wrong in the middle and cut at the end look alike until the text goes on past the fault.
+            if not final and (not isinstance(error, json.JSONDecodeError) or _may_be_cut(error, buffer)):
+                self._tried = pending
+                return None
+            raise _bad(_reason(error)) from None
+        # A number may go on in the next piece: "3" and ".5" are one.
+        if not final and buffer[end - 1] not in '"]}' and end > len(buffer) - _LONGEST_TOKEN_TAIL:
+            if end == len(buffer) or buffer[end] not in _AFTER_VALUE:
+                return None
+        return record, end
+
+
+def _may_be_cut(error: json.JSONDecodeError, buffer: str) -> bool:
+    return error.pos >= len(buffer) - _LONGEST_TOKEN_TAIL or error.msg.startswith("Unterminated string")
+
+
+def _skip_space(buffer: str, position: int) -> int:
+    while position < len(buffer) and buffer[position] in _WHITESPACE:
+        position += 1
+    return position
+
+
+def _reason(error: ValueError) -> str:
+    return f"Not JSON: {error.msg}." if isinstance(error, json.JSONDecodeError) else f"Not JSON: {error}."
+
+
+class _JsonLinesReader:
+    def __init__(self) -> None:
+        self._pending: list[bytes] = []
+        self._pending_size = 0
+        self._first = True
+
+    def feed(self, chunk: bytes) -> Iterator[Any]:
+        *lines, rest = chunk.split(b"\n")
+        for line in lines:
+            yield from self._line(line)
+        if rest:
+            self._pending.append(rest)
+            self._pending_size += len(rest)
+            if self._pending_size > MAX_RECORD_BYTES:
+                raise _bad(f"A line is longer than {MAX_RECORD_BYTES >> 20} MiB.", ErrorCode.LIMIT)
+
+    def finish(self) -> Iterator[Any]:
+        yield from self._line(b"")
+
+    def _line(self, tail: bytes) -> Iterator[Any]:
+        line = b"".join([*self._pending, tail]) if self._pending else tail
+        self._pending, self._pending_size = [], 0
+        if self._first:
+            line = line.removeprefix(codecs.BOM_UTF8)
+            self._first = False
+        if not line.strip():
+            return
+        try:
+            yield _DECODER.decode(line.decode())
+        except UnicodeDecodeError as error:
+            yield BadRow(f"Not UTF-8: {error.reason}.")
+        except RecursionError:
+            yield BadRow("The JSON is nested too deeply.")
+        except ValueError as error:
+            yield BadRow(_reason(error))
+
+
+class _GzipReader:
+    def __init__(self, inner: RecordReader) -> None:
+        self._inner = inner
+        self._inflater = zlib.decompressobj(wbits=31)
+        self._begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[Any]:
+        data = chunk
+        while data:
+            if self._inflater.eof:
+                self._inflater = zlib.decompressobj(wbits=31)
+            self._begun = True
+            try:
+                piece = self._inflater.decompress(data, _INFLATE_BYTES)
+            except zlib.error as error:
+                raise _bad(f"Not gzip: {error}.") from None
+            if piece:
+                yield from self._inner.feed(piece)
+            data = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
+
+    def finish(self) -> Iterator[Any]:
+        if not self._begun or not self._inflater.eof:
+            raise _bad("The gzip stream is cut short." if self._begun else "The file is empty.")
+        yield from self._inner.finish()
+
+
+async def read_records(reader: RecordReader, chunks: AsyncIterator[bytes]) -> AsyncIterator[Any]:
+    """Every record (or BadRow) of a file."""
+    async for chunk in chunks:
+        for record in reader.feed(chunk):
+            yield record
+    for record in reader.finish():
+        yield record

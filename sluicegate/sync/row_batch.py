@@ -1,0 +1,114 @@
+"""READ mode: rows on their way into the catalogue, compared with what it holds, written together."""
+
+from __future__ import annotations
+
+from models import catalogue
+from models.catalogue import Known, ObjectRow
+from models.database import ALL, AsyncSession
+from models.objects import ObjectStatus
+from sluicegate.core.clock import now, to_micros
+from sluicegate.providers.base import Entry
+from sluicegate.sync.media import mime_and_modality
+from sluicegate.sync.reading import FileResult, Row
+from sluicegate.sync.run import Run
+
+EMPTY = "empty"
+"""The rule under which a file without any record counts."""
+
+
+class RowBatch:
+    """Whole small files between two commits."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._results: list[FileResult] = []
+        self._objects: list[ObjectRow] = []
+        self._sources: list[tuple[int, int, bytes, str, int, int]] = []
+        self._shrunk: list[tuple[bytes, int]] = []
+        self.size = 0
+
+    @property
+    def last_key(self) -> bytes:
+        """The last file's key."""
+        return self._results[-1].entry.key
+
+    def add(self, result: FileResult) -> None:
+        """Takes one file's rows."""
+        self._results.append(result)
+        self.size += max(1, len(result.rows))
+
+    async def resolve(self) -> None:
+        """Compares the rows with the catalogue and counts them. The counters must be final before the commit begins."""
+        if not self._results:
+            return
+        run, plan = self._run, self._run.plan
+        known: dict[tuple[bytes, int], Known] = {}
+        keys = [result.entry.key for result in self._results]
+        async with run.database.read(ALL) as session:
+            for start in range(0, len(keys), catalogue.MAX_KEYS):
+                part = keys[start : start + catalogue.MAX_KEYS]
+                known |= await catalogue.known_rows(session, plan.project_id, plan.storage_id, part)
+        last_known: dict[bytes, int] = {}
+        for key, number in known:
+            last_known[key] = max(number, last_known.get(key, 0))
+        for result in self._results:
+            self._resolve_file(result, known, last_known.get(result.entry.key, -1))
+
+    def _resolve_file(self, result: FileResult, known: dict[tuple[bytes, int], Known], last_known: int) -> None:
+        run, entry = self._run, result.entry
+        self._objects += changed_rows(run, entry, result.path, result.rows, known)
+        for failure in result.failures:
+            run.progress.fail(result.path, failure.number, failure.message)
+        records = len(result.rows) + len(result.failures)
+        run.progress.found += records
+        if result.error is not None:
+            run.progress.found += 1
+            run.progress.fail(result.path, records, result.error)
+        elif not records:
+            run.progress.found += 1
+            run.progress.filter(EMPTY)
+        if result.error is None and last_known >= records:
+            self._shrunk.append((entry.key, records))
+        if result.final:
+            run.progress.bytes_synced += entry.size or 0
+            self._sources.append(source_row(run, entry, len(result.rows), len(result.failures) + bool(result.error)))
+
+    async def write(self, session: AsyncSession) -> None:
+        """Writes what `resolve` found."""
+        plan = self._run.plan
+        await catalogue.upsert(session, self._objects)
+        await catalogue.record_sources(session, self._sources)
+        await catalogue.note_missing_rows(session, self._run.job_id, plan.project_id, plan.storage_id, self._shrunk)
+
+
+def source_row(
+    run: Run, entry: Entry, rows: int, failed: int, *, complete: bool = True
+) -> tuple[int, int, bytes, str, int, int]:
+    """The note that a file was read; not `complete`: it is known, and will be read again."""
+    plan = run.plan
+    return plan.namespace_id, plan.storage_id, entry.key, entry.fingerprint if complete else "", rows, failed
+
+
+def changed_rows(
+    run: Run, entry: Entry, path: str, rows: list[Row], known: dict[tuple[bytes, int], Known]
+) -> list[ObjectRow]:
+    """The rows to write: new, changed, or back after they were missing; counts them and the unchanged ones."""
+    plan, progress, synced = run.plan, run.progress, ObjectStatus.SYNCED.value
+    moment = to_micros(now())
+    mime = entry.mime_type or mime_and_modality(path)[0]
+    changed: list[ObjectRow] = []
+    for row in rows:
+        old = known.get((entry.key, row.number))
+        if old is not None and old.fingerprint == row.digest and old.status == synced and not plan.full_sync:
+            progress.unchanged += 1
+            continue
+        if old is None:
+            progress.added += 1
+        else:
+            progress.updated += 1
+            progress.restored += old.status != synced
+        changed.append((
+            plan.namespace_id, plan.project_id, plan.storage_id, entry.key, row.number, synced, path, len(row.text.encode()),
+            mime, "TEXT", row.digest, entry.modified, row.text, moment, moment,
+        ))  # fmt: skip
+    return changed
