@@ -102,7 +102,10 @@ class AlreadyRunningError(UserError):
 
 
 class RunError(SluicegateError):
-    """Something outside failed. `provider_code` is the provider's own, e.g. NoSuchBucket; `retry_after` is in seconds."""
+    """Something outside failed. `provider_code` is the provider's own, e.g. NoSuchBucket; `retry_after` is in seconds.
+
+    `provider`: the type of the storage's provider, set by use cases that answer a caller.
+    """
 
     def __init__(
         self,
@@ -117,6 +120,7 @@ class RunError(SluicegateError):
         self.code = code
         self.provider_code = provider_code
         self.retry_after = retry_after
+        self.provider: str | None = None
 
 
 class RetriableError(RunError):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
+from sluicegate.core.errors import ErrorCode
 from sluicegate.core.net import Connector
 
 
@@ -101,7 +102,7 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One step of `validate`: resolve, connect, authenticate, list, read, cors, write."""
+    """One step of `validate`: resolve, connect, authenticate, list, read, cors, write. `code`: of a failed one."""
 
     name: str
     status: CheckStatus
@@ -109,6 +110,7 @@ class Check:
     milliseconds: float
     provider_code: str | None = None
     hint: str | None = None
+    code: ErrorCode | None = None
 
 
 class Provider(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from time import perf_counter
 from typing import NamedTuple
 
-from sluicegate.core.errors import RunError
+from sluicegate.core.errors import ErrorCode, RunError
 from sluicegate.providers.base import Check, CheckStatus
 
 
@@ -17,6 +17,7 @@ class Finding(NamedTuple):
     status: CheckStatus = CheckStatus.PASSED
     provider_code: str | None = None
     hint: str | None = None
+    code: ErrorCode | None = None
 
 
 Step = tuple[str, Callable[[], Awaitable[Finding]]]
@@ -34,6 +35,6 @@ async def run_steps(steps: Sequence[Step]) -> AsyncIterator[Check]:
             found = await step()
         except RunError as error:
             failed = name
-            found = Finding(error.message, CheckStatus.FAILED, error.provider_code, error.hint)
+            found = Finding(error.message, CheckStatus.FAILED, error.provider_code, error.hint, error.code)
         milliseconds = (perf_counter() - started) * 1000
-        yield Check(name, found.status, found.detail, milliseconds, found.provider_code, found.hint)
+        yield Check(name, found.status, found.detail, milliseconds, found.provider_code, found.hint, found.code)
