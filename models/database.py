@@ -63,6 +63,11 @@ class Database:
         """The engine that migrations and the catalogue write with."""
         return self._writer
 
+    @property
+    def reader(self) -> AsyncEngine:
+        """The engine that reading sessions use; on PostgreSQL the same as `writer`."""
+        return self._reader
+
     @asynccontextmanager
     async def read(self, scope: Scope) -> AsyncGenerator[AsyncSession]:
         """A session for reading; rows stay usable after it closes."""

@@ -21,7 +21,7 @@ _PRIVATE_FILE = 0o600
 
 
 class DataDirectory:
-    """The directory of one gateway. Used with `with`, it is locked for the time between; the lock dies with the process.
+    """The directory of one gateway. Within `with` it is locked; the lock dies with the process.
 
     Raises ConfigurationError when it cannot be made or written, or when another process holds it.
     """

@@ -1,0 +1,51 @@
+"""The ASGI application of a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+try:
+    from gql import http
+except ImportError:
+    http = None
+from sluicegate.app import health
+from sluicegate.app.middleware import Observe
+from sluicegate.app.parts import running
+from sluicegate.settings import Settings
+
+
+def create_app(settings: Settings, *, worker: bool = True) -> Starlette:
+    """A gateway as an application; its lifespan starts and closes all parts. `app.state.gateway` is the running one.
+
+    The lifespan raises ConfigurationError when the installation is set up wrongly.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncGenerator[None]:
+        async with running(settings, worker=worker) as gateway:
+            app.state.gateway = gateway
+            app.router.routes.extend([*(http.routes(gateway.services) if http else []), *health.routes(gateway)])
+            yield
+
+    return Starlette(lifespan=lifespan, middleware=[Middleware(Observe), *_cors(settings)])
+
+
+def _cors(settings: Settings) -> list[Middleware]:
+    origins = [origin.strip().rstrip("/") for origin in settings.cors_origins.split(",") if origin.strip()]
+    if not origins:
+        return []
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET", "POST", "OPTIONS"],
+            allow_headers=["Authorization", "Content-Type", "X-Namespace", "X-Request-ID", "Range"],
+            expose_headers=["X-Request-ID", "ETag", "Content-Range"],
+            max_age=600,
+        )
+    ]
