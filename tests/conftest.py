@@ -4,7 +4,12 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hypothesis
 import pytest
+
+# A busy machine is slow, not wrong: no test asserts a time. Examples that failed are printed to be pasted back.
+hypothesis.settings.register_profile("sluicegate", deadline=None, print_blob=True)
+hypothesis.settings.load_profile("sluicegate")
 
 if TYPE_CHECKING:
     # Imported by the fixtures when they run: a test run that needs no server does not pay for loading its library.

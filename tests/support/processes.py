@@ -124,6 +124,13 @@ class ServerProcess:
         psutil.wait_procs(family, timeout=10)
         return self.wait()
 
+    @staticmethod
+    def runs(pid: int) -> bool:
+        """Whether there is a process of this id that has not ended."""
+        with suppress(psutil.NoSuchProcess):
+            return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return False
+
     def _read(self) -> None:
         stream = self._process.stdout
         assert stream is not None
