@@ -35,7 +35,10 @@ class Stored:
 class Objects(Protocol):
     """What is served: keys in byte order and their objects."""
 
-    keys: Sequence[bytes]
+    @property
+    def keys(self) -> Sequence[bytes]:
+        """In byte order."""
+        ...
 
     def get(self, key: bytes) -> Stored | None:
         """The object of a key."""
@@ -314,7 +317,9 @@ class _Connection(asyncio.Protocol):
         if isinstance(reply, Stall):
             self._stalled = True
             return
-        fields = {"Content-Length": str(len(reply.body)), **reply.headers}
+        fields = dict(reply.headers)
+        if "Transfer-Encoding" not in fields:
+            fields.setdefault("Content-Length", str(len(reply.body)))
         head = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         body = b"" if request.method == "HEAD" else reply.body
         self._transport.write(f"HTTP/1.1 {reply.status} -\r\n{head}\r\n".encode("latin-1") + body[: reply.cut])
