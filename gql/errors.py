@@ -1,7 +1,8 @@
 """How errors leave the gateway.
 
 In a payload: what the caller can act on, typed (`to_user_errors`, `payload`). Beside `data`: GraphQL's own errors and
-ours, with a code; everything else is masked as INTERNAL and logged under the request's id (`format_errors`, `log_errors`).
+ours, with a code; everything else is masked as INTERNAL and logged under the request's id (`format_errors`,
+`log_errors`).
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ BAD_INPUT = "BAD_USER_INPUT"
 INTERNAL = "INTERNAL"
 UNAUTHENTICATED = "UNAUTHENTICATED"
 TIMEOUT = "TIMEOUT"
+LIMIT = errors.ErrorCode.LIMIT.value
 
 _log = structlog.get_logger("sluicegate.graphql")
 
