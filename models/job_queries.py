@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.criteria import Range, TextMatch, matching
 from models.jobs import UNFINISHED, Job
-from models.pagination import Children, Order, Page, PageRequest, SortKey, fetch_children, fetch_page
+from models.pagination import Children, Order, Page, PageRequest, SortKey, count_children, fetch_children, fetch_page
 
 SORTS: dict[str, SortKey] = {
     "JOB_CLASS": SortKey(Job.job_class, str),
@@ -90,12 +90,22 @@ async def jobs_of_storages(
     session: AsyncSession, storages: Sequence[int], request: PageRequest, *, criteria: JobCriteria
 ) -> list[Page[Job]]:
     """The same page of each storage's jobs, newest first."""
-    children = Children(
+    return await fetch_children(session, _children(criteria), storages, request)
+
+
+async def count_jobs_of_storages(
+    session: AsyncSession, storages: Sequence[int], *, criteria: JobCriteria
+) -> list[int | None]:
+    """How many jobs each storage has."""
+    return await count_children(session, _children(criteria), storages)
+
+
+def _children(criteria: JobCriteria) -> Children[Job]:
+    return Children(
         Job.storage_id,
         lambda storage: _query(criteria, storage),
         lambda storage: _order((), criteria, storage),
     )
-    return await fetch_children(session, children, storages, request)
 
 
 async def unfinished_jobs_of_storage(session: AsyncSession, storage_id: int) -> list[int]:

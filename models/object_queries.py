@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Select, func, select
+from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.criteria import Range, TextMatch, matching
 from models.objects import SyncedObject
-from models.pagination import Children, Order, Page, PageRequest, SortKey, fetch_children
+from models.pagination import Children, Order, Page, PageRequest, SortKey, count_children, fetch_children
 
 SORTS: dict[str, SortKey] = {
     "PATH": SortKey(SyncedObject.path, str),
@@ -66,19 +66,22 @@ async def objects_of_projects(
     keys: tuple[SortKey, ...] = (),
 ) -> list[Page[SyncedObject]]:
     """The same page of each project's objects; in the order that they came in unless sorted by `keys`."""
-    children = Children(
+    return await fetch_children(session, _children(criteria, keys), projects, request)
+
+
+async def count_objects_of_projects(
+    session: AsyncSession, projects: Sequence[int], *, criteria: ObjectCriteria
+) -> list[int | None]:
+    """How many objects each project has, None above `COUNT_LIMIT`."""
+    return await count_children(session, _children(criteria), projects, limit=COUNT_LIMIT)
+
+
+def _children(criteria: ObjectCriteria, keys: tuple[SortKey, ...] = ()) -> Children[SyncedObject]:
+    return Children(
         SyncedObject.project_id,
         lambda project: _query(criteria, project),
         lambda project: Order("objects", keys, SyncedObject.id, (criteria, project)),
     )
-    return await fetch_children(session, children, projects, request)
-
-
-async def count_objects(session: AsyncSession, project_id: int, criteria: ObjectCriteria) -> int | None:
-    """How many objects a project has, None above `COUNT_LIMIT`."""
-    some = _query(criteria, project_id).with_only_columns(SyncedObject.id).limit(COUNT_LIMIT + 1).subquery()
-    count = await session.scalar(select(func.count()).select_from(some)) or 0
-    return count if count <= COUNT_LIMIT else None
 
 
 async def has_objects(session: AsyncSession, storage_id: int, project_id: int) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, TypeVar
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_, select, tuple_, union_all
+from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
@@ -196,6 +196,22 @@ async def fetch_children(
         for row in await session.scalars(_together(queries, children.order(part[0]), request)):
             rows[getattr(row, children.parent.key)].append(row)
     return [to_page(rows[parent], children.order(parent), request) for parent in parents]
+
+
+async def count_children(
+    session: AsyncSession, children: Children[Any], parents: Sequence[int], *, limit: int | None = None
+) -> list[int | None]:
+    """How long each parent's list is, None where it is longer than `limit`; many in one statement."""
+    counts: dict[int, int] = {}
+    for start in range(0, len(parents), _PARENTS_PER_STATEMENT):
+        part = parents[start : start + _PARENTS_PER_STATEMENT]
+        branches: list[Select[tuple[int, int]]] = []
+        for parent in part:
+            rows = children.query(parent).with_only_columns(children.parent)
+            rows = rows if limit is None else rows.limit(limit + 1)
+            branches.append(select(literal(parent), func.count()).select_from(rows.subquery()))
+        counts.update({row[0]: row[1] for row in await session.execute(union_all(*branches))})
+    return [None if limit is not None and counts[parent] > limit else counts[parent] for parent in parents]
 
 
 def _together(queries: list[Select[tuple[R]]], order: Order, request: PageRequest) -> Select[tuple[R]]:

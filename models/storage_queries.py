@@ -10,7 +10,8 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.criteria import Range, TextMatch, matching
-from models.pagination import Children, Order, Page, PageRequest, SortKey, fetch_children, fetch_page
+from models.jobs import UNFINISHED, Job
+from models.pagination import Children, Order, Page, PageRequest, SortKey, count_children, fetch_children, fetch_page
 from models.storages import Storage
 
 SORTS: dict[str, SortKey] = {
@@ -82,12 +83,22 @@ async def storages_of_projects(
     keys: tuple[SortKey, ...] = (),
 ) -> list[Page[Storage]]:
     """The same page of each project's storages."""
-    children = Children(
+    return await fetch_children(session, _children(criteria, keys), projects, request)
+
+
+async def count_storages_of_projects(
+    session: AsyncSession, projects: Sequence[int], *, criteria: StorageCriteria
+) -> list[int | None]:
+    """How many storages each project has."""
+    return await count_children(session, _children(criteria), projects)
+
+
+def _children(criteria: StorageCriteria, keys: tuple[SortKey, ...] = ()) -> Children[Storage]:
+    return Children(
         Storage.project_id,
         lambda project: _query(criteria, project),
         lambda project: _order(keys, criteria, project),
     )
-    return await fetch_children(session, children, projects, request)
 
 
 async def other_sources(session: AsyncSession, *, project_id: int, type_: str, besides: int | None) -> list[Storage]:
@@ -98,3 +109,14 @@ async def other_sources(session: AsyncSession, *, project_id: int, type_: str, b
     if besides is not None:
         query = query.where(Storage.id != besides)
     return list(await session.scalars(query.order_by(Storage.id).limit(1_000)))
+
+
+async def lock_storage(session: AsyncSession, storage_id: int) -> Storage | None:
+    """A storage's row for changing it, None where there is none: nobody else changes it until the transaction ends."""
+    return await session.scalar(select(Storage).where(Storage.id == storage_id).with_for_update())
+
+
+async def has_unfinished_jobs(session: AsyncSession, storage_id: int) -> bool:
+    """Whether a job of the storage waits or runs."""
+    query = select(Job.id).where(Job.storage_id == storage_id, Job.status.in_(UNFINISHED))
+    return await session.scalar(query.limit(1)) is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum, StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 import strawberry
 
@@ -11,8 +11,7 @@ from models.jobs import JobStatus, JobTrigger
 from models.objects import ObjectStatus
 from models.storages import SyncStatus
 from sluicegate.providers.base import Capability, CheckStatus, MappingSource, ProviderType
-
-E = TypeVar("E", bound=type[Enum])
+from sluicegate.sync.progress import Phase as SyncPhase
 
 
 class Modality(StrEnum):
@@ -39,18 +38,6 @@ class BlobType(StrEnum):
     OTHER = "OTHER"
 
 
-class SyncPhase(StrEnum):
-    """What a run is doing now."""
-
-    QUEUED = "QUEUED"
-    CONNECTING = "CONNECTING"
-    LISTING = "LISTING"
-    IMPORTING = "IMPORTING"
-    RECONCILING = "RECONCILING"
-    FINALIZING = "FINALIZING"
-    DONE = "DONE"
-
-
 class OutcomeKind(StrEnum):
     """What became of one object in a run."""
 
@@ -74,14 +61,12 @@ class SortDirection(StrEnum):
     DESC = "DESC"
 
 
-def _show(enum: E, values: dict[str, str], *, name: str | None = None, description: str | None = None) -> None:
+def _show(enum: type[Enum], values: dict[str, str], *, name: str | None = None, description: str | None = None) -> None:
     """Makes `enum` a GraphQL enum, each value described."""
-    text = description or (enum.__doc__ or "").strip().splitlines()[0]
-    descriptions: Any = {value: {"description": values[value]} for value in enum.__members__}
-    strawberry.enum(enum, name=name, description=text)
+    strawberry.enum(enum, name=name, description=description or enum.__doc__)
     definition: Any = enum.__dict__["__strawberry_definition__"]
     for value in definition.values:
-        value.description = descriptions[value.name]["description"]
+        value.description = values[value.name]
 
 
 _MODALITIES = {
@@ -206,6 +191,8 @@ _show(
         "FINALIZING": "Writes the result.",
         "DONE": "Ended.",
     },
+    name="SyncPhase",
+    description="What a run is doing now.",
 )
 _show(
     OutcomeKind,

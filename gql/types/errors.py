@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import strawberry
 
+from gql.types.enums import ProviderType
 from sluicegate.core.errors import ErrorCode
-from sluicegate.providers.base import ProviderType
 
 if TYPE_CHECKING:
     from gql.types.jobs import Job

@@ -1,0 +1,219 @@
+"""What lists are filtered and sorted by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from typing import Any, Protocol
+
+import strawberry
+
+from gql.inputs.conditions import (
+    BigIntFilter,
+    DateTimeFilter,
+    FloatFilter,
+    IntFilter,
+    StringFilter,
+    between,
+    text_match,
+    texts,
+)
+from gql.types.enums import JobStatus, Modality, ObjectStatus, ProviderType, SortDirection, SyncStatus
+from models.job_queries import JobCriteria
+from models.object_queries import ObjectCriteria
+from models.pagination import SortKey
+from models.storage_queries import StorageCriteria
+from resolvers.checks import check_list
+from sluicegate.core.errors import InvalidError
+from sluicegate.core.ids import split_id
+
+MAX_SORT_KEYS = 8
+
+
+@strawberry.input(description="Which storages. All that is given must hold.")
+class StorageFilter:
+    """Of storages."""
+
+    type: list[ProviderType] | None = strawberry.field(default=None, description="One of these kinds.")
+    status: list[SyncStatus] | None = strawberry.field(default=None, description="One of these states.")
+    title: StringFilter | None = strawberry.field(default=None, description="By title.")
+    created_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it was made.")
+
+
+@strawberry.input(description="Which jobs. All that is given must hold.")
+class JobFilter:
+    """Of jobs."""
+
+    id: list[strawberry.ID] | None = strawberry.field(default=None, description="One of these ids, at most 1,000.")
+    job_class: list[str] | None = strawberry.field(default=None, description="One of these classes.")
+    status: list[JobStatus] | None = strawberry.field(default=None, description="One of these states.")
+    priority: IntFilter | None = strawberry.field(default=None, description="By priority.")
+    progress: FloatFilter | None = strawberry.field(default=None, description="By progress, 0 to 1; null meets no condition.")
+    retry_count: IntFilter | None = strawberry.field(default=None, description="By the number of retries.")
+    error: StringFilter | None = strawberry.field(default=None, description="By the error's message.")
+    unicity: list[str] | None = strawberry.field(default=None, description="One of these unicities.")
+    scheduled_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it was asked to start.")
+    created_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it was asked for.")
+    updated_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it last changed.")
+    storage_id: strawberry.ID | None = strawberry.field(default=None, description="Of this storage.")
+    project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
+
+
+@strawberry.input(description="Which objects. All that is given must hold.")
+class SyncedObjectFilter:
+    """Of objects."""
+
+    storage_id: list[strawberry.ID] | None = strawberry.field(default=None, description="From one of these storages.")
+    status: list[ObjectStatus] | None = strawberry.field(default=None, description="One of these states.")
+    modality: list[Modality] | None = strawberry.field(default=None, description="One of these modalities.")
+    mime_type: list[str] | None = strawberry.field(default=None, description="One of these MIME types.")
+    path: StringFilter | None = strawberry.field(default=None, description="By path.")
+    size_bytes: BigIntFilter | None = strawberry.field(default=None, description="By size in bytes; null meets no condition.")
+    source_modified_at: DateTimeFilter | None = strawberry.field(default=None, description="By when the source changed it.")
+    synced_at: DateTimeFilter | None = strawberry.field(default=None, description="By when a sync last wrote it.")
+
+
+class StorageOrderField(StrEnum):
+    """What storages are sorted by."""
+
+    TITLE = "TITLE"
+    TYPE = "TYPE"
+    STATUS = "STATUS"
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+    LAST_SYNC = "LAST_SYNC"
+
+
+class JobOrderField(StrEnum):
+    """What jobs are sorted by."""
+
+    JOB_CLASS = "JOB_CLASS"
+    PRIORITY = "PRIORITY"
+    STATUS = "STATUS"
+    PROGRESS = "PROGRESS"
+    RETRY_COUNT = "RETRY_COUNT"
+    SCHEDULED_AT = "SCHEDULED_AT"
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+
+
+class SyncedObjectOrderField(StrEnum):
+    """What objects are sorted by."""
+
+    PATH = "PATH"
+    SIZE_BYTES = "SIZE_BYTES"
+    SOURCE_MODIFIED_AT = "SOURCE_MODIFIED_AT"
+    SYNCED_AT = "SYNCED_AT"
+
+
+for _field in (StorageOrderField, JobOrderField, SyncedObjectOrderField):
+    strawberry.enum(_field, description=_field.__doc__)
+
+_DIRECTION = "Which way; null comes last either way."
+
+
+@strawberry.input(description="One sort key of storages; ties are decided by the next, at last by the id.")
+class StorageOrder:
+    """Of storages."""
+
+    field: StorageOrderField = strawberry.field(description="By what.")
+    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
+
+
+@strawberry.input(description="One sort key of jobs; ties are decided by the next, at last by the id.")
+class JobOrder:
+    """Of jobs."""
+
+    field: JobOrderField = strawberry.field(description="By what.")
+    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
+
+
+@strawberry.input(description="One sort key of objects; ties are decided by the next, at last by the id.")
+class SyncedObjectOrder:
+    """Of objects."""
+
+    field: SyncedObjectOrderField = strawberry.field(description="By what.")
+    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
+
+
+class _Sort(Protocol):
+    @property
+    def field(self) -> StrEnum: ...
+
+    @property
+    def direction(self) -> SortDirection: ...
+
+
+def sort_keys(given: Sequence[_Sort] | None, sorts: Mapping[str, SortKey]) -> tuple[SortKey, ...]:
+    """The columns of an order. Raises InvalidError for more than 8."""
+    if given is None:
+        return ()
+    if len(given) > MAX_SORT_KEYS:
+        raise InvalidError(f"At most {MAX_SORT_KEYS} sort keys.", path=("orderBy",))
+    keys: list[SortKey] = []
+    for sort in given:
+        key = sorts[sort.field]
+        keys.append(SortKey(key.column, key.kind, sort.direction == SortDirection.DESC, key.nullable))
+    return tuple(keys)
+
+
+def storage_criteria(given: StorageFilter | None) -> StorageCriteria:
+    """Which storages a filter means."""
+    if given is None:
+        return StorageCriteria()
+    return StorageCriteria(
+        type=texts(given.type, "filter", "type"),
+        status=texts(given.status, "filter", "status"),
+        title=text_match(given.title, "title"),
+        created_at=between(given.created_at, "createdAt"),
+    )
+
+
+def job_criteria(given: JobFilter | None) -> JobCriteria:
+    """Which jobs a filter means."""
+    if given is None:
+        return JobCriteria()
+    return JobCriteria(
+        id=numbers(given.id, "Job", "id"),
+        job_class=texts(given.job_class, "filter", "jobClass"),
+        status=texts(given.status, "filter", "status"),
+        priority=between(given.priority, "priority"),
+        progress=between(given.progress, "progress"),
+        retry_count=between(given.retry_count, "retryCount"),
+        error=text_match(given.error, "error"),
+        unicity=texts(given.unicity, "filter", "unicity"),
+        scheduled_at=between(given.scheduled_at, "scheduledAt"),
+        created_at=between(given.created_at, "createdAt"),
+        updated_at=between(given.updated_at, "updatedAt"),
+        storage_id=_number(given.storage_id, "Storage", "storageId"),
+        project_id=_number(given.project_id, "Project", "projectId"),
+    )
+
+
+def object_criteria(given: SyncedObjectFilter | None) -> ObjectCriteria:
+    """Which objects a filter means."""
+    if given is None:
+        return ObjectCriteria()
+    return ObjectCriteria(
+        storage_id=numbers(given.storage_id, "Storage", "storageId"),
+        status=texts(given.status, "filter", "status"),
+        modality=texts(given.modality, "filter", "modality"),
+        mime_type=texts(given.mime_type, "filter", "mimeType"),
+        path=text_match(given.path, "path"),
+        size_bytes=between(given.size_bytes, "sizeBytes"),
+        source_modified_at=between(given.source_modified_at, "sourceModifiedAt"),
+        synced_at=between(given.synced_at, "syncedAt"),
+    )
+
+
+def numbers(given: Sequence[Any] | None, kind: str, name: str) -> tuple[int, ...] | None:
+    """The row numbers of global ids. An id of nothing simply matches nothing, as another tenant's does."""
+    if given is None:
+        return None
+    found = [split_id(str(value)) for value in check_list(given, ("filter", name))]
+    return tuple(number for kind_and_number in found if kind_and_number and kind_and_number[0] == kind
+                 for number in kind_and_number[1:])  # fmt: skip
+
+
+def _number(given: str | None, kind: str, name: str) -> tuple[int, ...] | None:
+    return None if given is None else numbers([given], kind, name)

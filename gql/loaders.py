@@ -1,0 +1,52 @@
+"""Batch loaders: what many nodes of one answer ask for comes in one statement. Made anew for each operation or event."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Hashable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar, cast
+
+from strawberry.dataloader import DataLoader
+
+from models import job_queries, object_queries, project_queries, storage_queries
+from models.database import AsyncSession, Database
+from models.jobs import Job
+from models.objects import SyncedObject
+from models.project_queries import ProjectTotals
+from models.projects import Project
+from models.storages import Storage
+
+if TYPE_CHECKING:
+    from models.database import AsyncSession
+    from resolvers.access import Viewer
+    from resolvers.services import Services
+
+V = TypeVar("V")
+Query = Callable[[AsyncSession, Sequence[int]], Awaitable[list[V]]]
+
+
+class Loaders:
+    """The loaders of one operation. All read in the viewer's namespace alone."""
+
+    def __init__(self, services: Services, viewer: Viewer) -> None:
+        self._database: Database = services.database
+        self._scope = viewer.namespace.id
+        self._lists: dict[Hashable, DataLoader[int, Any]] = {}
+        self.projects: DataLoader[int, Project | None] = self._loader(project_queries.projects_by_id)
+        self.project_totals: DataLoader[int, ProjectTotals] = self._loader(project_queries.project_totals)
+        self.storages: DataLoader[int, Storage | None] = self._loader(storage_queries.storages_by_id)
+        self.jobs: DataLoader[int, Job | None] = self._loader(job_queries.jobs_by_id)
+        self.objects: DataLoader[int, SyncedObject | None] = self._loader(object_queries.objects_by_id)
+
+    def of(self, name: str, arguments: Hashable, query: Query[V]) -> DataLoader[int, V]:
+        """The loader of a list that nodes have, e.g. the storages of projects, asked for with the same arguments."""
+        key = (name, arguments)
+        if key not in self._lists:
+            self._lists[key] = self._loader(query)
+        return cast("DataLoader[int, V]", self._lists[key])
+
+    def _loader(self, query: Query[V]) -> DataLoader[int, V]:
+        async def load(ids: list[int]) -> Sequence[V | BaseException]:
+            async with self._database.read(self._scope) as session:
+                return await query(session, ids)
+
+        return DataLoader(load_fn=load)

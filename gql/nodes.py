@@ -1,0 +1,51 @@
+"""Finding things by global id: one way for `node`, `nodes` and the fields that take an id."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from gql.types.access import ApiKey, Namespace
+from gql.types.jobs import job_of
+from gql.types.node import Node
+from gql.types.objects import SyncedObject
+from gql.types.projects import Project
+from gql.types.storages import storage_of
+from resolvers.access import list_keys
+from sluicegate.core.actors import Scope
+from sluicegate.core.ids import split_id
+
+if TYPE_CHECKING:
+    from gql.context import Context
+
+Finder = Callable[["Context", int], Awaitable[Any]]
+
+
+async def _namespace(context: Context, number: int) -> Any:
+    return next((row for row in context.viewer.namespaces if row.id == number), None)
+
+
+async def _api_key(context: Context, number: int) -> Any:
+    if Scope.ADMIN not in context.viewer.scopes:  # as apiKeys
+        return None
+    return next((row for row in await list_keys(context.services, context.viewer) if row.id == number), None)
+
+
+_KINDS: dict[str, tuple[Callable[[Any], Node], Finder]] = {
+    "Namespace": (Namespace.of, _namespace),
+    "ApiKey": (ApiKey.of, _api_key),
+    "Project": (Project.of, lambda context, number: context.loaders.projects.load(number)),
+    "Storage": (storage_of, lambda context, number: context.loaders.storages.load(number)),
+    "Job": (job_of, lambda context, number: context.loaders.jobs.load(number)),
+    "SyncedObject": (SyncedObject.of, lambda context, number: context.loaders.objects.load(number)),
+}
+
+
+async def find_node(context: Context, global_id: str, kind: str | None = None) -> Any:
+    """The public form of what has this id, of `kind` where one is asked for; None where the viewer has no such thing."""
+    found = split_id(global_id)
+    if found is None or found[0] not in _KINDS or kind not in (None, found[0]):
+        return None
+    show, find = _KINDS[found[0]]
+    row = await find(context, found[1])
+    return None if row is None else show(row)

@@ -1,0 +1,34 @@
+"""Live states: the state as it is, then each later one (the newest, for a slow client), until it is finished or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+
+import strawberry
+
+from gql.context import Info
+from gql.permissions import Scope, requires
+from gql.queries import Id
+from gql.types.jobs import Job, job_of
+from gql.types.storages import Storage, storage_of
+from resolvers import watching
+
+
+@strawberry.type(
+    description="Each sends the state as it is first, then each later state (the newest, for a slow client), and completes "
+    "when the thing is finished or deleted."
+)
+class Subscription:
+    """The root of subscriptions."""
+
+    @strawberry.subscription(description="A job, until it is finished.", extensions=requires(Scope.READ))
+    async def job(self, info: Info, id: Id) -> AsyncGenerator[Job]:
+        """A job's states."""
+        async for row in watching.watch_job(info.context.services, info.context.viewer, id):
+            yield job_of(row)
+
+    @strawberry.subscription(description="A storage, until it is deleted.", extensions=requires(Scope.READ))
+    async def storage(self, info: Info, id: Id) -> AsyncGenerator[Storage]:
+        """A storage's states."""
+        async for row in watching.watch_storage(info.context.services, info.context.viewer, id):
+            yield storage_of(row)

@@ -1,0 +1,91 @@
+"""What syncs have found: the objects of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import strawberry
+
+from gql.context import Info
+from gql.scalars import JSON, BigInt
+from gql.types.enums import BlobType, Modality, ObjectStatus
+from gql.types.node import Node, RowView
+from gql.types.storages import Storage, storage_of
+from sluicegate.core.text import text_of_key
+
+if TYPE_CHECKING:
+    from gql.types.projects import Project
+
+
+@strawberry.type(description="A file that belongs to an object.")
+class Blob:
+    """One blob of an object."""
+
+    row: strawberry.Private[Any]
+    name: str = strawberry.field(description='The blob\'s name; "content" for the file itself.')
+    type: BlobType = strawberry.field(description="What it is.")
+    mime_type: str | None = strawberry.field(description="Its MIME type; null when it is unknown.")
+
+    @strawberry.field(description="Its stable address in the source, e.g. s3://bucket/key; it is no link.")
+    async def uri(self, info: Info) -> str:
+        """The provider's address of the file."""
+        return await info.context.loaders.object_uris.load(self.row)
+
+    @strawberry.field(description="A link that works for the storage's presignTtl; null when the storage is archived.")
+    async def url(self, info: Info) -> str | None:
+        """A link to the file."""
+        return await info.context.loaders.object_urls.load(self.row)
+
+
+def _blobs(row: Any) -> list[Blob]:
+    return [Blob(row=row, name="content", type=row.modality, mime_type=row.mime_type)]
+
+
+@strawberry.type(description="One record of a dataset: a file, or a row of one.")
+class SyncedObject(RowView, Node):
+    """An object's row."""
+
+    row_kind: ClassVar[str] = "SyncedObject"
+    made: ClassVar[Mapping[str, Callable[[Any], Any]]] = {
+        "row_number": lambda row: row.row,
+        "source_object_id": lambda row: text_of_key(row.source_key),
+        "fields": lambda row: row.fields or {},
+        "blobs": _blobs,
+    }
+
+    status: ObjectStatus = strawberry.field(description="Where the object is.")
+    source_object_id: str = strawberry.field(
+        description="Its id in the source, e.g. the key; bytes that no text can hold are percent-encoded."
+    )
+    path: str = strawberry.field(description="Where it is in the source.")
+    row_number: int = strawberry.field(name="row", description="Which row of the file, from 0; 0 for a whole file.")
+    size_bytes: BigInt | None = strawberry.field(description="Bytes of the file; null when the source does not tell.")
+    mime_type: str | None = strawberry.field(description="The file's MIME type; null when it is unknown.")
+    modality: Modality = strawberry.field(description="What kind of content it is.")
+    fingerprint: str | None = strawberry.field(description="Changes when the content changes.")
+    source_modified_at: datetime | None = strawberry.field(description="When the file last changed in the source.")
+    data: JSON | None = strawberry.field(description="The record as it was read; null for a whole file.")
+    fields: JSON = strawberry.field(description="What a mapping made of it: an object.")
+    blobs: list[Blob] = strawberry.field(description="The files that belong to it.")
+    first_synced_at: datetime = strawberry.field(description="When it came into the dataset.")
+    synced_at: datetime = strawberry.field(description="When a sync last added or replaced it.")
+    missing_since: datetime | None = strawberry.field(description="Since when it is no longer in the source.")
+
+    @strawberry.field(description="The dataset that it belongs to.")
+    async def project(self, info: Info) -> Annotated[Project, strawberry.lazy("gql.types.projects")]:
+        """The project."""
+        from gql.types.projects import Project as ProjectType
+
+        return ProjectType.of(await info.context.loaders.projects.load(self.row.project_id))
+
+    @strawberry.field(description="Where it came from; an archived storage too.")
+    async def storage(self, info: Info) -> Storage:
+        """The storage."""
+        return storage_of(await info.context.loaders.storages.load(self.row.storage_id))
+
+    @strawberry.field(description="A link that works for the storage's presignTtl; null when the storage is archived.")
+    async def url(self, info: Info) -> str | None:
+        """A link to the file."""
+        return await info.context.loaders.object_urls.load(self.row)

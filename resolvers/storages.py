@@ -1,0 +1,226 @@
+"""Storages: made, changed, archived. Each change is committed, then announced to those who watch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from models import object_queries, project_queries, storage_queries
+from models.database import AsyncSession, after_commit
+from models.pagination import Page, PageRequest, SortKey
+from models.storages import Storage
+from resolvers import checks, warnings
+from resolvers.access import Viewer
+from resolvers.connections import Connection, connection, refuse_failed, run_checks, seal, stored_secrets
+from resolvers.live import STORAGE
+from resolvers.services import Services
+from sluicegate.core.clock import now
+from sluicegate.core.errors import ConflictError, InvalidError, NotFoundError
+from sluicegate.core.ids import decode_id
+from sluicegate.providers.base import Check, ProviderType
+from sluicegate.providers.parsing import camel
+from sluicegate.sync.filters import compile_regex
+
+DEFAULTS: Mapping[str, Any] = {
+    "title": "", "description": "", "regex_filter": None, "recursive_scan": True, "use_blob_urls": False,
+    "presign": True, "presign_ttl": 1, "synchronizable": True, "max_requests_per_second": None,
+    "max_bytes_per_second": None,
+}  # fmt: skip
+"""What a storage is created with, and what null in an update goes back to."""
+
+MAX_PRESIGN_TTL = 32_767
+_PLACE = {ProviderType.S3: ("bucket", "prefix", "s3_endpoint"), ProviderType.LOCAL: ("path",)}
+
+
+@dataclass(frozen=True, slots=True)
+class StorageChanges:
+    """What an update changes. `options`: by column. `settings`: of the connection, None for what is to be removed."""
+
+    options: dict[str, Any]
+    project_id: str | None = None
+    kind: ProviderType | None = None
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
+    confirm_rescan: bool = False
+    validate: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class SavedStorage:
+    """A storage as it is now, and what will surprise."""
+
+    storage: Storage
+    warnings: list[warnings.Warning]
+
+
+async def list_storages(
+    services: Services,
+    viewer: Viewer,
+    request: PageRequest,
+    *,
+    criteria: storage_queries.StorageCriteria,
+    keys: tuple[SortKey, ...] = (),
+    project_id: int | None = None,
+) -> Page[Storage]:
+    """A page of the namespace's storages, or of one project's."""
+    async with services.database.read(viewer.namespace.id) as session:
+        return await storage_queries.list_storages(session, request, criteria=criteria, keys=keys, project_id=project_id)
+
+
+async def count_storages(
+    services: Services, viewer: Viewer, criteria: storage_queries.StorageCriteria, project_id: int | None = None
+) -> int:
+    """How many storages the namespace or one project has."""
+    async with services.database.read(viewer.namespace.id) as session:
+        return await storage_queries.count_storages(session, criteria, project_id)
+
+
+async def find_storage(services: Services, viewer: Viewer, global_id: str) -> Storage:
+    """A storage that is not archived. Raises NotFoundError."""
+    number = decode_id(global_id, "Storage")
+    async with services.database.read(viewer.namespace.id) as session:
+        (storage,) = await storage_queries.storages_by_id(session, [number])
+    return _present(storage, global_id)
+
+
+async def create_storage(
+    services: Services,
+    viewer: Viewer,
+    *,
+    project_id: str,
+    kind: ProviderType,
+    settings: Mapping[str, Any],
+    options: Mapping[str, Any],
+    validate: bool,
+) -> SavedStorage:
+    """A new storage of a project; with `validate` only if the connection works.
+
+    Raises InvalidError, NotFoundError for the project, and the provider's RunError.
+    """
+    columns = checked_options({**DEFAULTS, **options})
+    project = decode_id(project_id, "Project", path=("projectId",))
+    async with services.database.read(viewer.namespace.id) as session:
+        await _require_project(session, project, project_id)
+    opened = await connection(services, viewer, kind, settings)
+    found = await _tried(opened) if validate else []
+    async with services.database.write(viewer.namespace.id) as session:
+        await _require_project(session, project, project_id)
+        storage = Storage(
+            namespace_id=viewer.namespace.id, project_id=project, type=kind.value, settings=opened.plain, **columns
+        )
+        session.add(storage)
+        await session.flush()
+        seal(services, storage, opened.secrets, opened.secret_names)
+        others = await storage_queries.other_sources(session, project_id=project, type_=kind.value, besides=storage.id)
+    return SavedStorage(storage, _warnings(opened, found, others))
+
+
+async def update_storage(services: Services, viewer: Viewer, global_id: str, given: StorageChanges) -> SavedStorage:
+    """Changes what is given. A changed connection is tried first, unless told not to.
+
+    Raises InvalidError, NotFoundError, ConflictError where objects would turn into missing ones, and the provider's RunError.
+    """
+    columns = checked_options(given.options)
+    before = await find_storage(services, viewer, global_id)
+    if given.project_id is not None:
+        columns["project_id"] = decode_id(given.project_id, "Project", path=("projectId",))
+    opened = await _patched(services, viewer, before, given)
+    found = await _tried(opened) if opened is not None and given.validate else []
+    async with services.database.write(viewer.namespace.id) as session:
+        storage = _present(await storage_queries.lock_storage(session, before.id), global_id)
+        if opened is not None and (storage.settings, storage.sealed_secrets) != (before.settings, before.sealed_secrets):
+            raise ConflictError("Another request changed the connection at the same time: look at it and try again.")
+        if given.project_id is not None:
+            await _require_project(session, columns["project_id"], given.project_id)
+        await _guard_place(session, storage, opened, columns, confirmed=given.confirm_rescan)
+        for name, value in columns.items():
+            setattr(storage, name, value)
+        others: list[Storage] = []
+        if opened is not None:
+            storage.settings = opened.plain
+            seal(services, storage, opened.secrets, opened.secret_names)
+            others = await storage_queries.other_sources(
+                session, project_id=storage.project_id, type_=storage.type, besides=storage.id
+            )
+        await _touch(services, session, storage)
+    return SavedStorage(storage, _warnings(opened, found, others) if opened is not None else [])
+
+
+def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns of a storage's own options; None is the default. Raises InvalidError."""
+    columns = {name: DEFAULTS[name] if value is None else value for name, value in given.items()}
+    for name, longest in (("title", checks.MAX_TITLE), ("description", checks.MAX_DESCRIPTION)):
+        if name in columns:
+            checks.check_text(columns[name], (name,), longest=longest)
+    if columns.get("regex_filter") is not None:
+        checks.check_text(columns["regex_filter"], ("regexFilter",))
+        compile_regex(columns["regex_filter"])
+    if "presign_ttl" in columns:
+        checks.check_between(columns["presign_ttl"], 1, MAX_PRESIGN_TTL, ("presignTtl",))
+    for name in ("max_requests_per_second", "max_bytes_per_second"):
+        checks.check_ceiling(columns.get(name), (camel(name),))
+    return columns
+
+
+async def _patched(services: Services, viewer: Viewer, storage: Storage, given: StorageChanges) -> Connection | None:
+    """The connection with what is given of it changed; None when nothing of it is given."""
+    if given.kind is None:
+        return None
+    if given.kind != storage.type:
+        path = ("provider", given.kind.value.lower())
+        raise InvalidError(f"This storage is of the type {storage.type}, which cannot be changed.", path=path)
+    values = {**storage.settings, **stored_secrets(services, storage), **given.settings}
+    return await connection(services, viewer, given.kind, values)
+
+
+async def _tried(opened: Connection) -> list[Check]:
+    found = await run_checks(opened)
+    refuse_failed(opened.kind, found)
+    return found
+
+
+def _warnings(opened: Connection, found: list[Check], others: list[Storage]) -> list[warnings.Warning]:
+    path = ("provider", opened.kind.value.lower())
+    return [*warnings.of_checks(found, path), *warnings.of_overlap(opened.kind, opened.plain, others)]
+
+
+async def _guard_place(
+    session: AsyncSession, storage: Storage, opened: Connection | None, columns: Mapping[str, Any], *, confirmed: bool
+) -> None:
+    """Refuses to point a storage elsewhere unknowingly: its next sync would mark all that it has as missing."""
+    moved = "projectId" if columns.get("project_id", storage.project_id) != storage.project_id else None
+    path: tuple[str, ...] = ("projectId",)
+    for name in _PLACE[ProviderType(storage.type)] if opened is not None else ():
+        assert opened is not None
+        if (opened.plain.get(name) or None) != (storage.settings.get(name) or None):
+            moved, path = camel(name), ("provider", opened.kind.value.lower(), camel(name))
+    if moved is None:
+        return
+    if await storage_queries.has_unfinished_jobs(session, storage.id):
+        raise ConflictError(f"{moved} cannot change while a sync waits or runs: cancel it first.", path=path)
+    if not confirmed and await object_queries.has_objects(session, storage.id, storage.project_id):
+        raise ConflictError(
+            f"The storage has objects from where {moved} leads now; the next sync would not find them there.",
+            path=path,
+            hint="Give confirmRescan: true if that is wanted, or create another storage.",
+        )
+
+
+async def _require_project(session: AsyncSession, number: int, global_id: str) -> None:
+    (project,) = await project_queries.projects_by_id(session, [number])
+    if project is None:
+        raise NotFoundError(f"No project has the id {global_id!r}.", path=("projectId",))
+
+
+def _present(storage: Storage | None, global_id: str) -> Storage:
+    if storage is None or storage.deleted_at is not None:
+        raise NotFoundError(f"No storage has the id {global_id!r}.", path=("id",))
+    return storage
+
+
+async def _touch(services: Services, session: AsyncSession, storage: Storage) -> None:
+    """Counts the change and announces it after the commit."""
+    storage.updated_at = now()
+    storage.row_rev = storage.row_rev + 1
+    await session.flush()
+    after_commit(session, lambda: services.hub.publish(STORAGE, storage))

@@ -1,0 +1,56 @@
+"""What works but will surprise: overlapping sources, and what a validation warns of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from models.storages import Storage
+from sluicegate.providers.base import Check, CheckStatus, ProviderType
+
+OVERLAP = "OVERLAP"
+_MAX_NAMED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:  # noqa: A001 - what the public schema calls it
+    """One warning. `path`: the place in the input."""
+
+    code: str
+    message: str
+    path: tuple[str, ...]
+
+
+def of_checks(checks: Sequence[Check], path: Sequence[str]) -> list[Warning]:
+    """The steps of a validation that passed with a warning, e.g. CORS."""
+    return [
+        Warning(check.name.upper(), f"{check.detail} {check.hint}" if check.hint else check.detail, tuple(path))
+        for check in checks
+        if check.status is CheckStatus.WARNING
+    ]
+
+
+def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence[Storage]) -> list[Warning]:
+    """A warning when other storages of the project read some of the same objects: they would be there twice."""
+    place, path = _place(kind, settings), ("provider", kind.value.lower(), _PATH_FIELD.get(kind, "path"))
+    found = [other for other in others if _overlap(place, _place(kind, other.settings))]
+    if not found:
+        return []
+    names = ", ".join(repr(other.title or f"untitled {other.id}") for other in found[:_MAX_NAMED])
+    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
+    message = f"The project's storage {names}{more} reads some of the same objects: they will be in the dataset twice."
+    return [Warning(OVERLAP, message, path)]
+
+
+_PATH_FIELD = {ProviderType.S3: "prefix"}
+
+
+def _place(kind: ProviderType, settings: Mapping[str, Any]) -> tuple[tuple[Any, ...], str]:
+    if kind is ProviderType.S3:
+        return (settings.get("s3_endpoint"), settings["bucket"]), settings.get("prefix", "")
+    return (), settings["path"].strip("/") + "/" if settings["path"].strip("/.") else ""
+
+
+def _overlap(one: tuple[tuple[Any, ...], str], other: tuple[tuple[Any, ...], str]) -> bool:
+    return one[0] == other[0] and (one[1].startswith(other[1]) or other[1].startswith(one[1]))
