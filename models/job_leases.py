@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.jobs import FINISHED, Job, JobStatus
 from models.storages import Storage
 
-_LEASED = (JobStatus.IN_PROGRESS, JobStatus.CANCELING, JobStatus.PAUSED)
+_LEASED = (JobStatus.IN_PROGRESS, JobStatus.CANCELING)
 
 
 class DueJob(NamedTuple):
@@ -35,48 +35,47 @@ async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> list[D
     return [DueJob(*row) for row in rows]
 
 
-async def next_due(session: AsyncSession) -> datetime | None:
-    """The earliest moment at which a waiting or running job may become due; None when nothing waits or runs."""
+async def next_due(session: AsyncSession, *, after: datetime) -> datetime | None:
+    """The first moment after `after` at which a job may become due; None when there is none."""
     moments = [
-        await session.scalar(select(func.min(Job.scheduled_at)).where(Job.status == JobStatus.SCHEDULED)),
-        await session.scalar(select(func.min(Job.not_before)).where(Job.status == JobStatus.QUEUED)),
-        await session.scalar(select(func.min(Job.lease_expires_at)).where(Job.status.in_(_LEASED))),
+        await session.scalar(select(func.min(column)).where(Job.status.in_(statuses), column > after))
+        for column, statuses in (
+            (Job.scheduled_at, (JobStatus.SCHEDULED,)),
+            (Job.not_before, (JobStatus.QUEUED,)),
+            (Job.lease_expires_at, _LEASED),
+        )
     ]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-async def due_schedules(session: AsyncSession, *, at: datetime, limit: int) -> Sequence[int]:
-    """SCHEDULED jobs whose time has come, the earliest first. Another process's rows in hand are skipped."""
-    return (
-        await session.scalars(
-            select(Job.id)
-            .where(Job.status == JobStatus.SCHEDULED, Job.scheduled_at <= at)
-            .order_by(Job.scheduled_at, Job.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-    ).all()
+async def due_schedules(session: AsyncSession, *, at: datetime, limit: int, lock: bool = False) -> Sequence[int]:
+    """SCHEDULED jobs whose time has come, the earliest first. `lock` takes them, and skips those in other hands."""
+    query = (
+        select(Job.id)
+        .where(Job.status == JobStatus.SCHEDULED, Job.scheduled_at <= at)
+        .order_by(Job.scheduled_at, Job.id)
+        .limit(limit)
+    )
+    return (await session.scalars(query.with_for_update(skip_locked=True) if lock else query)).all()
 
 
-async def lapsed_cancels(session: AsyncSession, *, at: datetime, limit: int) -> Sequence[int]:
-    """CANCELING jobs whose run is gone: no live lease."""
-    return (
-        await session.scalars(
-            select(Job.id)
-            .where(Job.status == JobStatus.CANCELING)
-            .where(or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at))
-            .order_by(Job.id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-    ).all()
+async def lapsed_cancels(session: AsyncSession, *, at: datetime, limit: int, lock: bool = False) -> Sequence[int]:
+    """CANCELING jobs whose run is gone: no live lease. `lock` as in `due_schedules`."""
+    query = (
+        select(Job.id)
+        .where(Job.status == JobStatus.CANCELING)
+        .where(or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at))
+        .order_by(Job.id)
+        .limit(limit)
+    )
+    return (await session.scalars(query.with_for_update(skip_locked=True) if lock else query)).all()
 
 
 async def expire_leases(session: AsyncSession) -> None:
     """Ends every lease: no other process can hold one (embedded mode, at start, under the data directory's lock)."""
     await session.execute(
         update(Job)
-        .where(Job.status.in_(_LEASED))
+        .where(Job.lease_expires_at.is_not(None))
         .values(lease_expires_at=None)
         .execution_options(synchronize_session=False)
     )

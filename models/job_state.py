@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.job_errors import storable_error
@@ -142,11 +142,15 @@ async def finish(
 ) -> Job:
     """Ends the run's job with a terminal status; a job that is CANCELING ends CANCELED whatever is said.
 
-    `error`: {type, message, providerCode, hint, causes}; only what both databases can hold is kept. Raises FencedError.
+    `error`: {type, message, providerCode, hint, causes}; only what both databases can hold is kept. A job
+    that completed has no checkpoint any more: a RETRY begins anew. Raises FencedError.
     """
-    return await apply(
+    job = await apply(
         session, claim.job_id, _FINISHES[status], under=claim.fence, at=at, **columns, **storable_error(error)
     )
+    if job.status in {JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS}:
+        await session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
+    return job
 
 
 async def retry_later(

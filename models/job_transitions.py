@@ -56,7 +56,7 @@ TRANSITIONS: Mapping[JobEvent, Mapping[JobStatus, JobStatus]] = MappingProxyType
             S.IN_PROGRESS: S.COMPLETED_WITH_ERRORS, S.PAUSED: S.COMPLETED_WITH_ERRORS, S.CANCELING: S.CANCELED,
         },
         E.FAIL: {S.IN_PROGRESS: S.FAILED, S.PAUSED: S.FAILED, S.CANCELING: S.CANCELED},
-        E.STOPPED: {S.IN_PROGRESS: S.CANCELED, S.PAUSED: S.CANCELED, S.CANCELING: S.CANCELED},
+        E.STOPPED: {S.IN_PROGRESS: S.CANCELED, S.PAUSED: S.PAUSED, S.CANCELING: S.CANCELED},
         E.RETRY_LATER: {S.IN_PROGRESS: S.QUEUED, S.PAUSED: S.PAUSED, S.CANCELING: S.CANCELED},
         E.HAND_OVER: {S.IN_PROGRESS: S.QUEUED, S.PAUSED: S.PAUSED, S.CANCELING: S.CANCELED},
         # A person's.
@@ -115,7 +115,7 @@ async def apply(
     if target is None:
         raise illegal(job, event)
     moment = at or now()
-    values: dict[str, Any] = {**_effects(job, target, moment), **columns}
+    values: dict[str, Any] = {**_effects(job, event, target, moment), **columns}
     changed = await session.scalar(
         update(Job)
         .where(Job.id == job_id)
@@ -131,7 +131,7 @@ async def apply(
     return changed
 
 
-def _effects(job: Job, target: JobStatus, moment: datetime) -> dict[str, Any]:
+def _effects(job: Job, event: JobEvent, target: JobStatus, moment: datetime) -> dict[str, Any]:
     """What arriving at a status does to the other columns."""
     free = {"worker_id": None, "lease_expires_at": None}
     if target in FINISHED:
@@ -140,7 +140,8 @@ def _effects(job: Job, target: JobStatus, moment: datetime) -> dict[str, Any]:
         return {**free, "finished_at": None}
     if target is S.IN_PROGRESS:
         return {"started_at": job.started_at or moment, "not_before": None}
-    return {}
+    # A running job that is paused keeps its lease until the run has stopped.
+    return free if target is S.PAUSED and event is not E.PAUSE else {}
 
 
 def illegal(job: Job, event: JobEvent) -> ConflictError:

@@ -1,0 +1,70 @@
+"""Brings tickets and rows together: what is due gets a ticket, what nobody runs any more is ended, what is old goes."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from models import job_leases, job_state
+from models.database import ALL, AsyncSession, Database
+from models.jobs import Job
+from sluicegate.jobs.announce import Announcer
+from sluicegate.jobs.engine import Engine
+
+_CHUNK = 100
+_DELETE_CHUNK = 500
+
+
+class _Finder(Protocol):
+    async def __call__(
+        self, session: AsyncSession, *, at: datetime, limit: int, lock: bool = False
+    ) -> Sequence[int]: ...
+
+
+class Reconciler:
+    """Looks through the rows; every look is safe at any time and beside other processes."""
+
+    def __init__(self, database: Database, announcer: Announcer, engine: Engine, *, retention_days: int) -> None:
+        self._database = database
+        self._announcer = announcer
+        self._engine = engine
+        self._retention = timedelta(days=retention_days)
+
+    async def tick(self, at: datetime) -> datetime | None:
+        """Makes due jobs QUEUED and gives them tickets. Returns when, by the rows, the next look is worth it."""
+        await self._change(job_leases.due_schedules, job_state.make_due, at)
+        await self._change(job_leases.lapsed_cancels, job_state.stopped, at)
+        async with self._database.read(ALL) as session:
+            due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
+            following = await job_leases.next_due(session, after=at)
+        await self._engine.deliver(due)
+        return following
+
+    async def release(self) -> None:
+        """At start, where no other process can run jobs: every lease is void."""
+        async with self._database.write(ALL) as session:
+            await job_leases.expire_leases(session)
+
+    async def forget_old(self, at: datetime) -> int:
+        """Deletes the finished jobs that are past their retention, a chunk at a time. Returns how many."""
+        total = 0
+        while True:
+            async with self._database.write(ALL) as session:
+                deleted = await job_leases.delete_old(session, before=at - self._retention, limit=_DELETE_CHUNK)
+            total += deleted
+            if deleted < _DELETE_CHUNK:
+                return total
+
+    async def _change(self, find: _Finder, change: Callable[..., Awaitable[Job]], at: datetime) -> None:
+        """Reads first: nothing to do, the usual case, then takes no write lock."""
+        while True:
+            async with self._database.read(ALL) as session:
+                if not await find(session, at=at, limit=1):
+                    return
+            async with self._announcer.write(self._database) as session:
+                found = await find(session, at=at, limit=_CHUNK, lock=True)
+                for job_id in found:
+                    await change(session, job_id, at=at)
+            if len(found) < _CHUNK:
+                return

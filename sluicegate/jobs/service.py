@@ -1,0 +1,214 @@
+"""The jobs of this process: what the rest of Sluicegate starts, asks and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import platform
+import uuid
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from models import job_state
+from models.database import AsyncSession, Database, after_commit
+from models.job_state import JobSignal
+from models.jobs import Job, JobStatus
+from sluicegate.core.actors import Actor
+from sluicegate.core.clock import now
+from sluicegate.jobs.announce import Announcer, Publisher
+from sluicegate.jobs.classes import JobClass, registry
+from sluicegate.jobs.embedded import EmbeddedEngine
+from sluicegate.jobs.engine import Engine
+from sluicegate.jobs.reconcile import Reconciler
+from sluicegate.jobs.supervise import supervise
+from sluicegate.jobs.worker import Worker, WorkerOptions
+from sluicegate.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+RECONCILE_SECONDS = 30.0
+DRAIN_SECONDS = 8.0
+_FORGET_SECONDS = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether jobs are run here, and if not, why."""
+
+    ready: bool
+    detail: str
+
+
+class JobsService:
+    """Enqueues and signals jobs; between `start` and `close` also runs them.
+
+    `exclusive`: no other process can run jobs of this database, so every lease is void at start; so on SQLite.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        publisher: Publisher,
+        classes: Iterable[JobClass],
+        settings: Settings,
+        *,
+        exclusive: bool | None = None,
+        engine: Engine | None = None,
+        clock: Callable[[], datetime] = now,
+        options: WorkerOptions | None = None,
+    ) -> None:
+        self.worker_id = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._exclusive = database.is_sqlite if exclusive is None else exclusive
+        self._engine: Engine = engine or EmbeddedEngine(settings.worker_concurrency)
+        self._clock = clock
+        self._announcer = Announcer(publisher)
+        self._classes = registry(classes)
+        self._worker = Worker(
+            database, self._announcer, self._classes,
+            worker_id=self.worker_id, clock=clock, options=options or WorkerOptions(),
+        )  # fmt: skip
+        self._reconciler = Reconciler(
+            database, self._announcer, self._engine, retention_days=settings.job_retention_days
+        )
+        self._wake = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = asyncio.Event()
+        self._last_look: float | None = None
+
+    @property
+    def running(self) -> int:
+        """Jobs that run here now."""
+        return len(self._worker.running)
+
+    @property
+    def started(self) -> int:
+        """Runs begun here so far."""
+        return self._worker.started
+
+    def readiness(self) -> Readiness:
+        """For /readyz: not ready before the first look at the rows, while draining, or when looks keep failing."""
+        if self._closing.is_set():
+            return Readiness(ready=False, detail="draining")
+        if self._last_look is None:
+            return Readiness(ready=False, detail="starting")
+        age = asyncio.get_running_loop().time() - self._last_look
+        if age > 3 * RECONCILE_SECONDS:
+            return Readiness(ready=False, detail=f"the job rows were last looked at {age:.0f} s ago")
+        return Readiness(ready=True, detail=f"{self.running} running")
+
+    async def enqueue(
+        self,
+        session: AsyncSession,
+        *,
+        namespace_id: int,
+        job_class: str,
+        unicity: str | None,
+        payload: dict[str, Any],
+        created_by: Actor,
+        **more: Any,
+    ) -> Job:
+        """A new job in the caller's transaction, delivered and announced after its commit. As `job_state.insert`."""
+        job = await job_state.insert(
+            session, namespace_id=namespace_id, job_class=job_class, unicity=unicity, payload=payload,
+            created_by=created_by, at=self._clock(), **more,
+        )  # fmt: skip
+        await self._changed(session, job)
+        return job
+
+    async def signal(
+        self, session: AsyncSession, job_id: int, signal: JobSignal, *, reason: str = "", actor: Actor
+    ) -> Job:
+        """Does what a person asks in the caller's transaction; obeyed after its commit. As `job_state.signal`."""
+        job = await job_state.signal(session, job_id, signal, reason=reason, actor=actor, at=self._clock())
+        logger.info("Job %s: %s by %s %s: %s", job_id, signal, actor.kind, actor.name, job.status)
+        await self._changed(session, job)
+        return job
+
+    async def start(self) -> None:
+        """Begins to run jobs. Raises what the database raises when it cannot be read at all."""
+        if self._tasks:
+            raise RuntimeError("The jobs were started already.")
+        if self._exclusive:
+            await self._reconciler.release()
+        loops = {"engine": self._run_engine, "ticker": self._look, "retention": self._forget}
+        self._tasks = [
+            asyncio.create_task(supervise(name, loop, self._closing, self._wake), name=f"jobs-{name}")
+            for name, loop in loops.items()
+        ]
+
+    async def close(self, *, within: float = DRAIN_SECONDS) -> None:
+        """Ends all within so many seconds: runs hand over at a checkpoint; those that don't are cut off."""
+        self._closing.set()
+        self._engine.stop()
+        self._worker.drain()
+        tasks, self._tasks = self._tasks, []
+        if not tasks:
+            return
+        engine, *others = tasks
+        for task in others:
+            task.cancel()
+        await asyncio.wait({engine}, timeout=within)
+        if not engine.done():
+            logger.error("Jobs did not end within %s s; they go on from their checkpoints after the next start", within)
+            engine.cancel()
+        await asyncio.wait(tasks, timeout=1.0)
+
+    async def _changed(self, session: AsyncSession, job: Job) -> None:
+        self._announcer.announce(session)
+        if job.status == JobStatus.QUEUED:
+            await self._engine.enqueue(session, job)
+        after_commit(session, partial(self._obey, job.id, JobStatus(job.status)))
+
+    async def _obey(self, job_id: int, status: JobStatus) -> None:
+        self._wake.set()
+        if status in {JobStatus.CANCELING, JobStatus.PAUSED}:
+            self._worker.stop_run(job_id, status)
+            await self._engine.cancel(job_id)
+
+    async def _run_engine(self) -> None:
+        await self._engine.run(_Waking(self._worker, self._wake))
+
+    async def _look(self) -> None:
+        """The ticker: a look at the rows whenever something ends, comes due or was asked for, and every 30 s."""
+        while True:
+            self._wake.clear()
+            at = self._clock()
+            following = await self._reconciler.tick(at)
+            self._last_look = asyncio.get_running_loop().time()
+            wait = RECONCILE_SECONDS
+            if following is not None:
+                wait = min(wait, max(0.0, (following - self._clock()).total_seconds()) + 0.001)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._wake.wait()
+
+    async def _forget(self) -> None:
+        while True:
+            deleted = await self._reconciler.forget_old(self._clock())
+            if deleted:
+                logger.info("Deleted %s jobs past their retention", deleted)
+            await asyncio.sleep(_FORGET_SECONDS)
+
+
+class _Waking:
+    """The worker, which wakes the ticker when it is through with a ticket: there is room for another."""
+
+    def __init__(self, worker: Worker, wake: asyncio.Event) -> None:
+        self._worker = worker
+        self._wake = wake
+
+    async def run(self, job_id: int) -> float | None:
+        """Runs the job of a ticket."""
+        try:
+            return await self._worker.run(job_id)
+        finally:
+            self._wake.set()
+
+    def interrupt(self, job_id: int) -> None:
+        """Has the run's heartbeat look at the row."""
+        self._worker.interrupt(job_id)
