@@ -50,6 +50,9 @@ class _State(Collector):
         for (job_class, status), number in sorted(self._jobs.items()):
             unfinished.add_metric([job_class, status], number)
         yield unfinished
+        jobs = self._gateway.services.jobs
+        yield GaugeMetricFamily("sluicegate_jobs_running", "Jobs that run in this process.", value=jobs.running)
+        yield CounterMetricFamily("sluicegate_jobs_started", "Runs begun in this process.", value=jobs.started)
         used = GaugeMetricFamily("sluicegate_database_connections_used", "Connections in use.", labels=["pool"])
         size = GaugeMetricFamily("sluicegate_database_connections_limit", "Connections there may be.", labels=["pool"])
         for pool in stats.pools(self._gateway.services.database):

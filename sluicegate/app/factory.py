@@ -9,10 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-try:
-    from gql import http
-except ImportError:
-    http = None
+from gql import http
 from sluicegate.app import health
 from sluicegate.app.middleware import Observe
 from sluicegate.app.parts import running
@@ -29,7 +26,7 @@ def create_app(settings: Settings, *, worker: bool = True) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         async with running(settings, worker=worker) as gateway:
             app.state.gateway = gateway
-            app.router.routes.extend([*(http.routes(gateway.services) if http else []), *health.routes(gateway)])
+            app.router.routes.extend([*http.routes(gateway.services), *health.routes(gateway)])
             yield
 
     return Starlette(lifespan=lifespan, middleware=[Middleware(Observe), *_cors(settings)])

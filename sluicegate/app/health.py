@@ -66,7 +66,9 @@ async def readiness(gateway: Gateway) -> dict[str, str]:
     results = await asyncio.gather(*(_checked(name, check) for name, check in checks.items()))
     found = dict(zip(checks, results, strict=True))
     found["events"] = "ok" if services.hub.stats.connected else "disconnected"
-    found["jobs"] = "ok" if services.jobs.healthy else "stopped"
+    if gateway.worker:
+        jobs = services.jobs.readiness()
+        found["jobs"] = "ok" if jobs.ready else jobs.detail
     found["gateway"] = "draining" if gateway.draining else "ok"
     return found
 

@@ -18,19 +18,22 @@ from sluicegate.core.datadir import DataDirectory, split_keys
 from sluicegate.core.errors import ConfigurationError
 from sluicegate.core.net import Connector
 from sluicegate.events.hub import Hub
+from sluicegate.jobs.service import JobsService
+from sluicegate.jobs.sync_storage import SyncStorage
 from sluicegate.settings import Settings
 from sluicegate.sync.services import SyncServices
 
 
 @dataclass(slots=True)
 class Gateway:
-    """One running gateway. `first_key`: the admin key, when this start made it; it is nowhere else.
+    """One running gateway. `worker`: it runs jobs too. `first_key`: the admin key that this start made, if it did.
 
     `draining`: it has been told to end and is handing its work over; it is not ready for more.
     """
 
     services: Services
     directory: DataDirectory
+    worker: bool
     first_key: str | None = None
     draining: bool = False
 
@@ -62,11 +65,15 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
             data_dir=str(directory.path),
             ambient_aws=settings.ambient_aws,
         )
-        jobs = await _start_jobs(stack, settings, database, hub, sync, worker=worker)
+        jobs = JobsService(database, hub, [SyncStorage(sync)], settings)
         keys = KeyRing()
         stack.push_async_callback(keys.close)
+        first_key = await ensure_bootstrap_key(database, settings)
+        if worker:
+            await jobs.start()
+            stack.push_async_callback(jobs.close)
         services = Services(settings, database, secrets, hub, connector, jobs, sync, keys)
-        yield Gateway(services, directory, await ensure_bootstrap_key(database, settings))
+        yield Gateway(services, directory, worker=worker, first_key=first_key)
 
 
 def uses_sqlite(settings: Settings) -> bool:
@@ -129,18 +136,3 @@ def parse_local_roots(text: str, data_dir: Path) -> Mapping[str, str]:
             )
         roots[namespace] = str(path)
     return roots
-
-
-async def _start_jobs(stack, settings, database, hub, sync, *, worker):
-    try:
-        from sluicegate.jobs.service import JobsService  # noqa
-    except ImportError:
-
-        class Standin:
-            healthy = True
-
-            async def drain(self):
-                pass
-
-        return Standin()
-    raise NotImplementedError

@@ -120,10 +120,7 @@ class GatewayServer(uvicorn.Server):
     async def _drain(self) -> None:
         logger.info("Draining: no new jobs are taken, running ones hand over.")
         try:
-            async with asyncio.timeout(DRAIN_SECONDS):
-                await self._gateway.services.jobs.drain()
-        except TimeoutError:
-            logger.warning("Some jobs did not hand over within %s s; they go on from their checkpoint.", DRAIN_SECONDS)
+            await self._gateway.services.jobs.close(within=DRAIN_SECONDS)
         finally:
             self.should_exit = True
 

@@ -6,7 +6,7 @@ import sys
 
 
 def main() -> None:
-    """What the command runs. First of all: is the package `gql` that would be imported ours?"""
+    """What the command runs. First it makes sure that the package `gql` is ours."""
     from sluicegate.cli.guard import foreign_gql
     from sluicegate.cli.output import EXIT_CONFIGURATION, complain, run
 

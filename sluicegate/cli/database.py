@@ -12,7 +12,7 @@ from sluicegate.settings import Settings
 
 
 def migrate(*, data_dir: Path | None, as_json: bool) -> None:
-    """Upgrades the database. Raises ConfigurationError when a gateway runs on the directory, or a newer version wrote it."""
+    """Upgrades the database. Raises ConfigurationError when a gateway runs on it, or a newer version wrote it."""
     settings = load_settings(data_dir=data_dir)
     configure_logging(settings, quiet=True)
     before, head = run_async(_migrate(settings))

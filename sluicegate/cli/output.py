@@ -1,4 +1,4 @@
-"""How commands speak: results on standard output, everything else on standard error, exit codes that scripts rely on."""
+"""How commands speak: results on standard output, all else on standard error, exit codes for scripts."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class CommandFailedError(SluicegateError):
 
 
 def run(command: Callable[[], object]) -> int:
-    """Runs the command line and returns its exit code; errors of ours become a message and a hint, never a traceback."""
+    """Runs the command line and returns its exit code; errors of ours become a message and a hint."""
     try:
         command()
     except SluicegateError as error:

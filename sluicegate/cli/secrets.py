@@ -45,7 +45,7 @@ def _rotate_file(settings: Settings) -> int:
     directory = DataDirectory(settings.data_dir)
     if not uses_sqlite(settings) or not directory.key_file.exists():
         raise ConfigurationError(
-            f"There is no secret key to rotate: SLUICEGATE_SECRET_KEY is not set and {directory.key_file} does not exist.",
+            f"There is no key to rotate: SLUICEGATE_SECRET_KEY is not set, and {directory.key_file} does not exist.",
             hint="Give the directory of the installation with --data-dir.",
         )
     with directory:
