@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from models import object_queries, project_queries, storage_queries
+from models import job_queries, object_queries, project_queries, storage_queries
 from models.database import AsyncSession, after_commit
+from models.job_state import JobSignal
 from models.pagination import Page, PageRequest, SortKey
 from models.storages import Storage
 from resolvers import checks, warnings
@@ -15,6 +16,7 @@ from resolvers.access import Viewer
 from resolvers.connections import Connection, connection, refuse_failed, run_checks, seal, stored_secrets
 from resolvers.live import STORAGE
 from resolvers.services import Services
+from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ConflictError, InvalidError, NotFoundError
 from sluicegate.core.ids import decode_id
@@ -80,7 +82,7 @@ async def find_storage(services: Services, viewer: Viewer, global_id: str) -> St
     number = decode_id(global_id, "Storage")
     async with services.database.read(viewer.namespace.id) as session:
         (storage,) = await storage_queries.storages_by_id(session, [number])
-    return _present(storage, global_id)
+    return present(storage, global_id)
 
 
 async def create_storage(
@@ -127,7 +129,7 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
     opened = await _patched(services, viewer, before, given)
     found = await _tried(opened) if opened is not None and given.validate else []
     async with services.database.write(viewer.namespace.id) as session:
-        storage = _present(await storage_queries.lock_storage(session, before.id), global_id)
+        storage = present(await storage_queries.lock_storage(session, before.id), global_id)
         if opened is not None and (storage.settings, storage.sealed_secrets) != (before.settings, before.sealed_secrets):
             raise ConflictError("Another request changed the connection at the same time: look at it and try again.")
         if given.project_id is not None:
@@ -144,6 +146,27 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
             )
         await _touch(services, session, storage)
     return SavedStorage(storage, _warnings(opened, found, others) if opened is not None else [])
+
+
+async def archive_storage(services: Services, viewer: Viewer, global_id: str) -> Storage:
+    """Deletes a storage: credentials erased, hidden from lists, its jobs canceled; its objects stay.
+
+    Raises NotFoundError.
+    """
+    number = decode_id(global_id, "Storage")
+    async with services.database.write(viewer.namespace.id) as session:
+        storage = present(await storage_queries.lock_storage(session, number), global_id)
+        await archive(services, session, storage, viewer.actor)
+    return storage
+
+
+async def archive(services: Services, session: AsyncSession, storage: Storage, actor: Actor) -> None:
+    """Archives a storage's row in the caller's transaction."""
+    for job in await job_queries.unfinished_jobs_of_storage(session, storage.id):
+        await services.jobs.signal(session, job, JobSignal.CANCEL, reason="The storage was deleted.", actor=actor)
+    storage.deleted_at = now()
+    seal(services, storage, {}, [])
+    await _touch(services, session, storage)
 
 
 def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,7 +235,8 @@ async def _require_project(session: AsyncSession, number: int, global_id: str) -
         raise NotFoundError(f"No project has the id {global_id!r}.", path=("projectId",))
 
 
-def _present(storage: Storage | None, global_id: str) -> Storage:
+def present(storage: Storage | None, global_id: str) -> Storage:
+    """The storage. Raises NotFoundError when there is none or it is archived."""
     if storage is None or storage.deleted_at is not None:
         raise NotFoundError(f"No storage has the id {global_id!r}.", path=("id",))
     return storage

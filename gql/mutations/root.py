@@ -11,9 +11,14 @@ from gql.mutations import (
     create_namespace,
     create_project,
     create_storage,
+    delete_storage,
+    preview_storage,
     revoke_api_key,
+    signal_job,
+    sync_storage,
     update_project,
     update_storage,
+    validate_storage,
 )
 from gql.permissions import Scope, requires
 
@@ -30,6 +35,11 @@ class Mutation:
     update_project = _field(update_project.update_project, Scope.WRITE, "Changes a dataset.")
     create_storage = _field(create_storage.create_storage, Scope.WRITE, "Connects a source to a dataset.")
     update_storage = _field(update_storage.update_storage, Scope.WRITE, "Changes a storage.")
+    delete_storage = _field(delete_storage.delete_storage, Scope.WRITE, "Archives a storage.")
+    validate_storage = _field(validate_storage.validate_storage, Scope.WRITE, "Tries a connection, step by step.")
+    preview_storage = _field(preview_storage.preview_storage, Scope.WRITE, "Shows what a sync would take.")
+    sync_storage = _field(sync_storage.sync_storage, Scope.WRITE, "Starts a sync.")
+    signal_job = _field(signal_job.signal_job, Scope.WRITE, "Cancels a job, or starts it again.")
     create_namespace = _field(create_namespace.create_namespace, Scope.ADMIN, "Makes a tenant.")
     create_api_key = _field(create_api_key.create_api_key, Scope.ADMIN, "Makes a key.")
     revoke_api_key = _field(revoke_api_key.revoke_api_key, Scope.ADMIN, "Ends a key; its open streams within 5 seconds.")

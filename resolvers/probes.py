@@ -1,0 +1,79 @@
+"""Looking at a source without syncing it: does it work, and what would a sync take?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from resolvers import checks, warnings
+from resolvers.access import Viewer
+from resolvers.connections import Connection, connection, naming, run_checks, stored_secrets
+from resolvers.services import Services
+from resolvers.storages import find_storage
+from sluicegate.core.errors import ErrorCode, InvalidError, RetriableError
+from sluicegate.providers.base import Check, CheckStatus, ProviderType
+from sluicegate.sync.plan import filters_of_storage
+from sluicegate.sync.preview import MAX_SECONDS, Preview, preview
+
+MAX_PREVIEW = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What the steps of a validation found."""
+
+    checks: list[Check]
+    warnings: list[warnings.Warning]
+
+    @property
+    def ok(self) -> bool:
+        """Whether no step failed."""
+        return all(check.status is not CheckStatus.FAILED for check in self.checks)
+
+
+async def validate_storage(
+    services: Services,
+    viewer: Viewer,
+    *,
+    global_id: str | None,
+    kind: ProviderType | None,
+    settings: Mapping[str, Any],
+    write: bool,
+) -> Validation:
+    """Tries a stored connection, or one that is not stored. `write`: also writes and deletes a probe.
+
+    Raises InvalidError, NotFoundError.
+    """
+    if (global_id is None) == (kind is None):
+        raise InvalidError("Give id or provider, one of them.", path=("provider",))
+    opened = (
+        await _stored(services, viewer, global_id)
+        if global_id is not None
+        else await connection(services, viewer, ProviderType(kind), settings)
+    )
+    found = await run_checks(opened, write=write)
+    return Validation(found, warnings.of_checks(found, ("provider", opened.kind.value.lower())))
+
+
+async def preview_storage(services: Services, viewer: Viewer, global_id: str, first: int) -> Preview:
+    """What a sync would take. Raises InvalidError, NotFoundError and the provider's RunError."""
+    checks.check_between(first, 0, MAX_PREVIEW, ("first",))
+    storage = await find_storage(services, viewer, global_id)
+    with naming(storage.type):
+        async with services.sync.open_provider(storage) as provider:
+            try:
+                return await preview(
+                    provider, filters_of_storage(storage), recursive=storage.recursive_scan, first=first
+                )
+            except TimeoutError:
+                raise RetriableError(
+                    f"The source did not list anything within {MAX_SECONDS:.0f} seconds.",
+                    code=ErrorCode.PROVIDER_UNAVAILABLE,
+                ) from None
+
+
+async def _stored(services: Services, viewer: Viewer, global_id: str) -> Connection:
+    storage = await find_storage(services, viewer, global_id)
+    values = {**storage.settings, **stored_secrets(services, storage)}
+    return await connection(services, viewer, ProviderType(storage.type), values)
