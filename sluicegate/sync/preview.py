@@ -1,0 +1,55 @@
+"""What a sync would find: the first objects and the rule that leaves each out, so that "0 objects" explains itself."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from sluicegate.providers.base import Entry, Provider
+from sluicegate.sync.filters import Filters, path_of
+
+MAX_LISTED = 10_000
+MAX_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class PreviewItem:
+    """One object of the listing. `filtered_by`: the rule that leaves it out, None when it would be imported."""
+
+    entry: Entry
+    path: str
+    filtered_by: str | None
+
+
+@dataclass(slots=True)
+class Preview:
+    """`listed`: objects looked at (at most MAX_LISTED); `complete`: those are all; `filtered`: counted by rule over them."""
+
+    items: list[PreviewItem] = field(default_factory=list[PreviewItem])
+    listed: int = 0
+    complete: bool = False
+    filtered: dict[str, int] = field(default_factory=dict[str, int])
+
+
+async def preview(provider: Provider, filters: Filters, *, recursive: bool, first: int) -> Preview:
+    """Lists up to MAX_LISTED objects for up to MAX_SECONDS; shows `first` of them. Raises RunError."""
+    result = Preview()
+    try:
+        async with asyncio.timeout(MAX_SECONDS), aclosing(provider.list(recursive=recursive, limit=MAX_LISTED)) as pages:
+            async for page in pages:
+                for entry in page.entries:
+                    if result.listed >= MAX_LISTED:
+                        return result
+                    path = path_of(entry)
+                    rule = filters.rejects(entry, path)
+                    result.listed += 1
+                    if rule is not None:
+                        result.filtered[rule] = result.filtered.get(rule, 0) + 1
+                    if len(result.items) < first:
+                        result.items.append(PreviewItem(entry, path, rule))
+            result.complete = result.listed < MAX_LISTED
+    except TimeoutError:
+        if not result.listed:
+            raise
+    return result
