@@ -35,7 +35,7 @@ class Context:
         if self._loaders is None:
             from gql.loaders import Loaders
 
-            self._loaders = Loaders(self.services, self.viewer)
+            self._loaders = Loaders(self.services, self.viewer, self.request)
         return self._loaders
 
     def fork(self) -> Context:

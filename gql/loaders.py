@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from strawberry.dataloader import DataLoader
 
+from gql.content import base_url
 from models import job_queries, object_queries, project_queries, storage_queries
 from models.database import AsyncSession, Database
 from models.jobs import Job
@@ -14,9 +15,11 @@ from models.objects import SyncedObject
 from models.project_queries import ProjectTotals
 from models.projects import Project
 from models.storages import Storage
+from resolvers.content import object_urls
 
 if TYPE_CHECKING:
-    from models.database import AsyncSession
+    from starlette.requests import HTTPConnection
+
     from resolvers.access import Viewer
     from resolvers.services import Services
 
@@ -27,7 +30,8 @@ Query = Callable[[AsyncSession, Sequence[int]], Awaitable[list[V]]]
 class Loaders:
     """The loaders of one operation. All read in the viewer's namespace alone."""
 
-    def __init__(self, services: Services, viewer: Viewer) -> None:
+    def __init__(self, services: Services, viewer: Viewer, request: HTTPConnection) -> None:
+        self._services, self._viewer, self._request = services, viewer, request
         self._database: Database = services.database
         self._scope = viewer.namespace.id
         self._lists: dict[Hashable, DataLoader[int, Any]] = {}
@@ -36,6 +40,7 @@ class Loaders:
         self.storages: DataLoader[int, Storage | None] = self._loader(storage_queries.storages_by_id)
         self.jobs: DataLoader[int, Job | None] = self._loader(job_queries.jobs_by_id)
         self.objects: DataLoader[int, SyncedObject | None] = self._loader(object_queries.objects_by_id)
+        self.object_urls: DataLoader[SyncedObject, str | None] = DataLoader(load_fn=self._load_urls)
 
     def of(self, name: str, arguments: Hashable, query: Query[V]) -> DataLoader[int, V]:
         """The loader of a list that nodes have, e.g. the storages of projects, asked for with the same arguments."""
@@ -43,6 +48,13 @@ class Loaders:
         if key not in self._lists:
             self._lists[key] = self._loader(query)
         return cast("DataLoader[int, V]", self._lists[key])
+
+    async def _load_urls(self, rows: list[SyncedObject]) -> list[Any]:
+        """Links to objects, or the error that stands in one's place; each storage is opened once."""
+        storages = await self.storages.load_many([row.storage_id for row in rows])
+        pairs = [(row, storage) for row, storage in zip(rows, storages, strict=True) if storage is not None]
+        assert len(pairs) == len(rows)
+        return list(await object_urls(self._services, self._viewer, pairs, base_url(self._services, self._request)))
 
     def _loader(self, query: Query[V]) -> DataLoader[int, V]:
         async def load(ids: list[int]) -> Sequence[V | BaseException]:

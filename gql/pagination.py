@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 First = Annotated[
-    int | None, strawberry.argument(description="The first so many, at most 1,000; 100 when neither first nor last is given.")
+    int | None,
+    strawberry.argument(description="The first so many, at most 1,000; 100 when neither first nor last is given."),
 ]
 After = Annotated[str | None, strawberry.argument(description="Only what comes after this cursor.")]
-Last = Annotated[int | None, strawberry.argument(description="The last so many, at most 1,000; not together with first.")]
+Last = Annotated[
+    int | None, strawberry.argument(description="The last so many, at most 1,000; not together with first.")
+]
 Before = Annotated[str | None, strawberry.argument(description="Only what comes before this cursor.")]
 
 
@@ -81,9 +84,7 @@ class Connection(Generic[T]):
         return await self.count()
 
 
-def connect(
-    page: Page[Any], show: Callable[[Any], T], count: Callable[[], Awaitable[int | None]]
-) -> Connection[T]:
+def connect(page: Page[Any], show: Callable[[Any], T], count: Callable[[], Awaitable[int | None]]) -> Connection[T]:
     """The connection that shows a page of rows."""
     return cast("Connection[T]", Connection(page=page, show=show, count=count))
 

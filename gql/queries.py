@@ -48,7 +48,9 @@ class Query:
         """One node."""
         return await find_node(info.context, id)
 
-    @strawberry.field(description="Things by their global ids, in the same order, at most 1,000.", extensions=requires(Scope.READ))
+    @strawberry.field(
+        description="Things by their global ids, in the same order, at most 1,000.", extensions=requires(Scope.READ)
+    )
     async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
         """Many nodes."""
         if len(ids) > MAX_NODES:
@@ -65,7 +67,9 @@ class Query:
         """The kinds of sources."""
         return [provider_of(spec) for spec in providers.list_providers()]
 
-    @strawberry.field(description="The keys of this namespace that open no other than yours.", extensions=requires(Scope.ADMIN))
+    @strawberry.field(
+        description="The keys of this namespace that open no other than yours.", extensions=requires(Scope.ADMIN)
+    )
     async def api_keys(self, info: Info) -> list[ApiKey]:
         """The keys."""
         return [ApiKey.of(row) for row in await access.list_keys(info.context.services, info.context.viewer)]

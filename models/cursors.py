@@ -39,7 +39,9 @@ def decode_cursor(cursor: str, digest: str, kinds: Sequence[type], *, argument: 
     if values is None or len(values) < 2 or values[0] != _VERSION:  # noqa: PLR2004 - the version and the digest
         raise InvalidError("This is not a cursor of this API.", path=(argument,))
     if values[1] != digest:
-        raise InvalidError("The cursor belongs to another list, filter or order: start again without it.", path=(argument,))
+        raise InvalidError(
+            "The cursor belongs to another list, filter or order: start again without it.", path=(argument,)
+        )
     plain = values[2:]
     if len(plain) != len(kinds) or not all(map(_fits, plain, kinds)):
         raise InvalidError("This is not a cursor of this API.", path=(argument,))

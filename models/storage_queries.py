@@ -103,9 +103,7 @@ def _children(criteria: StorageCriteria, keys: tuple[SortKey, ...] = ()) -> Chil
 
 async def other_sources(session: AsyncSession, *, project_id: int, type_: str, besides: int | None) -> list[Storage]:
     """Storages of one type in a project, for finding overlaps. At most 1,000."""
-    query = select(Storage).where(
-        Storage.project_id == project_id, Storage.type == type_, Storage.deleted_at.is_(None)
-    )
+    query = select(Storage).where(Storage.project_id == project_id, Storage.type == type_, Storage.deleted_at.is_(None))
     if besides is not None:
         query = query.where(Storage.id != besides)
     return list(await session.scalars(query.order_by(Storage.id).limit(1_000)))

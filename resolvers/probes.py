@@ -24,7 +24,7 @@ class Validation:
     """What the steps of a validation found."""
 
     checks: list[Check]
-    warnings: list[warnings.Warning]
+    warnings: list[warnings.Notice]
 
     @property
     def ok(self) -> bool:

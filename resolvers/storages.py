@@ -52,7 +52,7 @@ class SavedStorage:
     """A storage as it is now, and what will surprise."""
 
     storage: Storage
-    warnings: list[warnings.Warning]
+    warnings: list[warnings.Notice]
 
 
 async def list_storages(
@@ -66,7 +66,9 @@ async def list_storages(
 ) -> Page[Storage]:
     """A page of the namespace's storages, or of one project's."""
     async with services.database.read(viewer.namespace.id) as session:
-        return await storage_queries.list_storages(session, request, criteria=criteria, keys=keys, project_id=project_id)
+        return await storage_queries.list_storages(
+            session, request, criteria=criteria, keys=keys, project_id=project_id
+        )
 
 
 async def count_storages(
@@ -130,7 +132,10 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
     found = await _tried(opened) if opened is not None and given.validate else []
     async with services.database.write(viewer.namespace.id) as session:
         storage = present(await storage_queries.lock_storage(session, before.id), global_id)
-        if opened is not None and (storage.settings, storage.sealed_secrets) != (before.settings, before.sealed_secrets):
+        if opened is not None and (storage.settings, storage.sealed_secrets) != (
+            before.settings,
+            before.sealed_secrets,
+        ):
             raise ConflictError("Another request changed the connection at the same time: look at it and try again.")
         if given.project_id is not None:
             await _require_project(session, columns["project_id"], given.project_id)
@@ -202,7 +207,7 @@ async def _tried(opened: Connection) -> list[Check]:
     return found
 
 
-def _warnings(opened: Connection, found: list[Check], others: list[Storage]) -> list[warnings.Warning]:
+def _warnings(opened: Connection, found: list[Check], others: list[Storage]) -> list[warnings.Notice]:
     path = ("provider", opened.kind.value.lower())
     return [*warnings.of_checks(found, path), *warnings.of_overlap(opened.kind, opened.plain, others)]
 

@@ -14,7 +14,7 @@ _MAX_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001 - what the public schema calls it
+class Notice:
     """One warning. `path`: the place in the input."""
 
     code: str
@@ -22,16 +22,16 @@ class Warning:  # noqa: A001 - what the public schema calls it
     path: tuple[str, ...]
 
 
-def of_checks(checks: Sequence[Check], path: Sequence[str]) -> list[Warning]:
+def of_checks(checks: Sequence[Check], path: Sequence[str]) -> list[Notice]:
     """The steps of a validation that passed with a warning, e.g. CORS."""
     return [
-        Warning(check.name.upper(), f"{check.detail} {check.hint}" if check.hint else check.detail, tuple(path))
+        Notice(check.name.upper(), f"{check.detail} {check.hint}" if check.hint else check.detail, tuple(path))
         for check in checks
         if check.status is CheckStatus.WARNING
     ]
 
 
-def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence[Storage]) -> list[Warning]:
+def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence[Storage]) -> list[Notice]:
     """A warning when other storages of the project read some of the same objects: they would be there twice."""
     place, path = _place(kind, settings), ("provider", kind.value.lower(), _PATH_FIELD.get(kind, "path"))
     found = [other for other in others if _overlap(place, _place(kind, other.settings))]
@@ -40,7 +40,7 @@ def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence
     names = ", ".join(repr(other.title or f"untitled {other.id}") for other in found[:_MAX_NAMED])
     more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
     message = f"The project's storage {names}{more} reads some of the same objects: they will be in the dataset twice."
-    return [Warning(OVERLAP, message, path)]
+    return [Notice(OVERLAP, message, path)]
 
 
 _PATH_FIELD = {ProviderType.S3: "prefix"}

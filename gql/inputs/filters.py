@@ -48,7 +48,9 @@ class JobFilter:
     job_class: list[str] | None = strawberry.field(default=None, description="One of these classes.")
     status: list[JobStatus] | None = strawberry.field(default=None, description="One of these states.")
     priority: IntFilter | None = strawberry.field(default=None, description="By priority.")
-    progress: FloatFilter | None = strawberry.field(default=None, description="By progress, 0 to 1; null meets no condition.")
+    progress: FloatFilter | None = strawberry.field(
+        default=None, description="By progress, 0 to 1; null meets no condition."
+    )
     retry_count: IntFilter | None = strawberry.field(default=None, description="By the number of retries.")
     error: StringFilter | None = strawberry.field(default=None, description="By the error's message.")
     unicity: list[str] | None = strawberry.field(default=None, description="One of these unicities.")
@@ -68,8 +70,12 @@ class SyncedObjectFilter:
     modality: list[Modality] | None = strawberry.field(default=None, description="One of these modalities.")
     mime_type: list[str] | None = strawberry.field(default=None, description="One of these MIME types.")
     path: StringFilter | None = strawberry.field(default=None, description="By path.")
-    size_bytes: BigIntFilter | None = strawberry.field(default=None, description="By size in bytes; null meets no condition.")
-    source_modified_at: DateTimeFilter | None = strawberry.field(default=None, description="By when the source changed it.")
+    size_bytes: BigIntFilter | None = strawberry.field(
+        default=None, description="By size in bytes; null meets no condition."
+    )
+    source_modified_at: DateTimeFilter | None = strawberry.field(
+        default=None, description="By when the source changed it."
+    )
     synced_at: DateTimeFilter | None = strawberry.field(default=None, description="By when a sync last wrote it.")
 
 

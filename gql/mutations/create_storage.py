@@ -11,7 +11,7 @@ from gql.inputs.storages import StorageSettingsInput, given_settings
 from gql.scalars import BigInt
 from gql.types.errors import UserError
 from gql.types.storages import Storage, storage_of
-from gql.types.warnings import Warning, warning_of
+from gql.types.warnings import Notice, warning_of
 from resolvers import storages
 
 
@@ -52,7 +52,7 @@ class CreateStoragePayload:
     """The answer of createStorage."""
 
     storage: Storage | None = strawberry.field(default=None, description="Null when there was an error.")
-    warnings: list[Warning] = strawberry.field(default_factory=list[Warning], description="What will surprise.")
+    warnings: list[Notice] = strawberry.field(default_factory=list[Notice], description="What will surprise.")
     errors: list[UserError] = strawberry.field(default_factory=list[UserError], description="What went wrong.")
 
 

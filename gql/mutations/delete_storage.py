@@ -10,7 +10,9 @@ from gql.types.errors import UserError
 from resolvers import storages
 
 
-@strawberry.input(description="The end of a storage: archived, credentials erased, its jobs canceled. Its objects stay.")
+@strawberry.input(
+    description="The end of a storage: archived, credentials erased, its jobs canceled. Its objects stay."
+)
 class DeleteStorageInput:
     """Which storage."""
 

@@ -29,7 +29,9 @@ class PreviewStoragePayload:
     items: list[PreviewItem] = strawberry.field(
         default_factory=list[PreviewItem], description="The first objects, in the order of the listing."
     )
-    listed: int = strawberry.field(default=0, description="How many objects were looked at: at most 10,000, for at most 10 seconds.")
+    listed: int = strawberry.field(
+        default=0, description="How many objects were looked at: at most 10,000, for at most 10 seconds."
+    )
     complete: bool = strawberry.field(default=False, description="Whether those are all.")
     filtered: list[FilterCount] = strawberry.field(
         default_factory=list[FilterCount], description="How many of those looked at each rule leaves out."

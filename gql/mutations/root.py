@@ -42,4 +42,6 @@ class Mutation:
     signal_job = _field(signal_job.signal_job, Scope.WRITE, "Cancels a job, or starts it again.")
     create_namespace = _field(create_namespace.create_namespace, Scope.ADMIN, "Makes a tenant.")
     create_api_key = _field(create_api_key.create_api_key, Scope.ADMIN, "Makes a key.")
-    revoke_api_key = _field(revoke_api_key.revoke_api_key, Scope.ADMIN, "Ends a key; its open streams within 5 seconds.")
+    revoke_api_key = _field(
+        revoke_api_key.revoke_api_key, Scope.ADMIN, "Ends a key; its open streams within 5 seconds."
+    )

@@ -14,7 +14,9 @@ from gql.types.storages import Storage, storage_of
 from resolvers import jobs
 
 
-@strawberry.input(description="A sync of a storage. While one waits or runs, another is ALREADY_RUNNING; a dry run is no sync.")
+@strawberry.input(
+    description="A sync of a storage. While one waits or runs, another is ALREADY_RUNNING; a dry run is no sync."
+)
 class SyncStorageInput:
     """Which storage, and how."""
 

@@ -12,7 +12,7 @@ from gql.inputs.storages import StorageSettingsPatchInput, given_settings
 from gql.scalars import BigInt
 from gql.types.errors import UserError
 from gql.types.storages import Storage, storage_of
-from gql.types.warnings import Warning, warning_of
+from gql.types.warnings import Notice, warning_of
 from resolvers import storages
 
 
@@ -25,11 +25,16 @@ class UpdateStorageInput:
     """A storage's fields, in part."""
 
     id: strawberry.ID = strawberry.field(description="Which storage.")
-    project_id: strawberry.ID | None = strawberry.field(default=None, description="The dataset that it fills from now on.")
-    confirm_rescan: bool = strawberry.field(
-        default=False, description="Its objects may turn into missing ones at the next sync, because it reads elsewhere."
+    project_id: strawberry.ID | None = strawberry.field(
+        default=None, description="The dataset that it fills from now on."
     )
-    provider: StorageSettingsPatchInput | None = strawberry.field(default=None, description="Changes of the connection.")
+    confirm_rescan: bool = strawberry.field(
+        default=False,
+        description="Its objects may turn into missing ones at the next sync, because it reads elsewhere.",
+    )
+    provider: StorageSettingsPatchInput | None = strawberry.field(
+        default=None, description="Changes of the connection."
+    )
     title: Maybe[str | None] = strawberry.field(description="At most 256 characters.")
     description: Maybe[str | None] = strawberry.field(description="At most 10,000 characters.")
     regex_filter: Maybe[str | None] = strawberry.field(
@@ -52,7 +57,7 @@ class UpdateStoragePayload:
     """The answer of updateStorage."""
 
     storage: Storage | None = strawberry.field(default=None, description="Null when there was an error.")
-    warnings: list[Warning] = strawberry.field(default_factory=list[Warning], description="What will surprise.")
+    warnings: list[Notice] = strawberry.field(default_factory=list[Notice], description="What will surprise.")
     errors: list[UserError] = strawberry.field(default_factory=list[UserError], description="What went wrong.")
 
 
@@ -69,6 +74,4 @@ async def update_storage(info: Info, input: UpdateStorageInput) -> UpdateStorage
         validate=input.validate,
     )
     changed = await storages.update_storage(info.context.services, info.context.viewer, input.id, given)
-    return UpdateStoragePayload(
-        storage=storage_of(changed.storage), warnings=list(map(warning_of, changed.warnings))
-    )
+    return UpdateStoragePayload(storage=storage_of(changed.storage), warnings=list(map(warning_of, changed.warnings)))

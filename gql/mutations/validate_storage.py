@@ -9,7 +9,7 @@ from gql.errors import payload
 from gql.inputs.storages import StorageSettingsInput, given_settings
 from gql.types.enums import CheckStatus
 from gql.types.errors import UserError
-from gql.types.warnings import Warning, warning_of
+from gql.types.warnings import Notice, warning_of
 from resolvers import probes
 
 
@@ -19,7 +19,9 @@ class ValidateStorageInput:
 
     id: strawberry.ID | None = strawberry.field(default=None, description="A stored one.")
     provider: StorageSettingsInput | None = strawberry.field(default=None, description="One that is not stored.")
-    write: bool = strawberry.field(default=False, description="Also write a small object and delete it, as exports need it.")
+    write: bool = strawberry.field(
+        default=False, description="Also write a small object and delete it, as exports need it."
+    )
 
 
 @strawberry.type(description="One step of a validation.")
@@ -42,7 +44,7 @@ class ValidateStoragePayload:
     checks: list[ValidationCheck] = strawberry.field(
         default_factory=list[ValidationCheck], description="The steps in their order."
     )
-    warnings: list[Warning] = strawberry.field(default_factory=list[Warning], description="What will surprise.")
+    warnings: list[Notice] = strawberry.field(default_factory=list[Notice], description="What will surprise.")
     errors: list[UserError] = strawberry.field(
         default_factory=list[UserError], description="What is wrong with the input: nothing was tried then."
     )

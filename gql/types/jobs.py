@@ -74,7 +74,9 @@ class Job(RowView, Node):
     progress: float | None = strawberry.field(description="0 to 1; null while the total is unknown.")
     retry_count: int = strawberry.field(description="How often it was started again after an error that may pass.")
     max_retries: int = strawberry.field(description="After so many retries the job fails.")
-    duration_seconds: float | None = strawberry.field(description="Seconds since it started, until it finished; null before.")
+    duration_seconds: float | None = strawberry.field(
+        description="Seconds since it started, until it finished; null before."
+    )
     error: JobError | None = strawberry.field(description="The last error; null when there was none.")
     unicity: str | None = strawberry.field(description="Only one unfinished job of the namespace has this text.")
     scheduled_at: datetime | None = strawberry.field(description="When it was asked to start; null is at once.")
@@ -94,7 +96,9 @@ class SyncJob(Job):
     dry_run: bool = strawberry.field(description="Whether it only reports what a sync would do.")
     run_id: str = strawberry.field(description="Names the run in logs.")
     sync: SyncProgress = strawberry.field(description="Its counters and pace; all zero before it starts.")
-    dry_run_report: DryRunReport | None = strawberry.field(description="What a sync would do; of a finished dry run only.")
+    dry_run_report: DryRunReport | None = strawberry.field(
+        description="What a sync would do; of a finished dry run only."
+    )
 
     @strawberry.field(description="What is synced; an archived storage too.")
     async def storage(self, info: Info) -> Annotated[Storage, strawberry.lazy("gql.types.storages")]:

@@ -13,6 +13,7 @@ from gql.scalars import JSON, BigInt
 from gql.types.enums import BlobType, Modality, ObjectStatus
 from gql.types.node import Node, RowView
 from gql.types.storages import Storage, storage_of
+from resolvers.objects import object_uri
 from sluicegate.core.text import text_of_key
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ class Blob:
     @strawberry.field(description="Its stable address in the source, e.g. s3://bucket/key; it is no link.")
     async def uri(self, info: Info) -> str:
         """The provider's address of the file."""
-        return await info.context.loaders.object_uris.load(self.row)
+        storage = await info.context.loaders.storages.load(self.row.storage_id)
+        assert storage is not None
+        return object_uri(storage, self.row)
 
     @strawberry.field(description="A link that works for the storage's presignTtl; null when the storage is archived.")
     async def url(self, info: Info) -> str | None:

@@ -21,7 +21,9 @@ class PreviewItem:
 
     path: str = strawberry.field(description="Where it is in the source.")
     size_bytes: BigInt | None = strawberry.field(description="Bytes; null when the source does not tell.")
-    modified_at: datetime | None = strawberry.field(description="When it last changed in the source; null when that is not told.")
+    modified_at: datetime | None = strawberry.field(
+        description="When it last changed in the source; null when that is not told."
+    )
     imported: bool = strawberry.field(description="Whether a sync would import it.")
     filtered_by: str | None = strawberry.field(description="The rule that leaves it out.")
 

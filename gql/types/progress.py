@@ -36,12 +36,18 @@ class SyncProgress:
     """A run's progress."""
 
     phase: SyncPhase = strawberry.field(description="What the run is doing now.")
-    listing_complete: bool = strawberry.field(description="Whether the whole source has been listed: objectsFound is final then.")
+    listing_complete: bool = strawberry.field(
+        description="Whether the whole source has been listed: objectsFound is final then."
+    )
     stalled: bool = strawberry.field(description="Whether nothing has moved for a while, though the run goes on.")
     objects_found: BigInt = strawberry.field(description="Objects listed so far, whatever became of them.")
     objects_filtered: BigInt = strawberry.field(description="Objects that a rule left out.")
-    objects_duplicate: BigInt = strawberry.field(description="Objects left out because the project has their content already.")
-    objects_unchanged: BigInt = strawberry.field(description="Objects that are in the dataset as they are in the source.")
+    objects_duplicate: BigInt = strawberry.field(
+        description="Objects left out because the project has their content already."
+    )
+    objects_unchanged: BigInt = strawberry.field(
+        description="Objects that are in the dataset as they are in the source."
+    )
     objects_synced: BigInt = strawberry.field(description="Objects added or updated.")
     objects_failed: BigInt = strawberry.field(description="Objects, or rows of a file, that could not be imported.")
     objects_missing: BigInt = strawberry.field(description="Objects of the dataset that are no longer in the source.")
@@ -49,9 +55,15 @@ class SyncProgress:
     bytes_synced: BigInt = strawberry.field(description="Bytes of the objects added or updated.")
     batches_created: int = strawberry.field(description="Batches written so far.")
     rate_limit_hits: int = strawberry.field(description="How often the provider asked the run to slow down.")
-    objects_per_second: float | None = strawberry.field(description="Objects a second over the last 10 seconds; null before that is known.")
-    bytes_per_second: float | None = strawberry.field(description="Bytes a second over the last 10 seconds; null before that is known.")
-    eta_seconds: int | None = strawberry.field(description="Seconds that it will take from now; null until the listing is complete.")
+    objects_per_second: float | None = strawberry.field(
+        description="Objects a second over the last 10 seconds; null before that is known."
+    )
+    bytes_per_second: float | None = strawberry.field(
+        description="Bytes a second over the last 10 seconds; null before that is known."
+    )
+    eta_seconds: int | None = strawberry.field(
+        description="Seconds that it will take from now; null until the listing is complete."
+    )
     current_object: str | None = strawberry.field(description="The path that is being worked on.")
     last_errors: list[Outcome] = strawberry.field(description="The newest failures, at most 5.")
     started_at: datetime | None = strawberry.field(description="When the run started; null before.")

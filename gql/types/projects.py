@@ -58,7 +58,9 @@ class Project(RowView, Node):
     description: str = strawberry.field(description="For people.")
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When it last changed.")
-    object_schema: JSON | None = strawberry.field(description="A JSON Schema whose properties are the fields of the objects.")
+    object_schema: JSON | None = strawberry.field(
+        description="A JSON Schema whose properties are the fields of the objects."
+    )
 
     @strawberry.field(description="The tenant that it belongs to.")
     def namespace(self, info: Info) -> Namespace:

@@ -36,7 +36,9 @@ class Storage(RowView, Node):
     created_at: datetime = strawberry.field(description="When it was made.")
     updated_at: datetime = strawberry.field(description="When its row last changed.")
     synchronizable: bool = strawberry.field(description="Whether it may be synced.")
-    credentials_set: list[str] = strawberry.field(description="Names of the secrets that are set; their values never come out.")
+    credentials_set: list[str] = strawberry.field(
+        description="Names of the secrets that are set; their values never come out."
+    )
     deleted_at: datetime | None = strawberry.field(
         description="When it was deleted: credentials erased, hidden from lists, still found from its objects and jobs."
     )
@@ -59,8 +61,12 @@ class Storage(RowView, Node):
         description="Whether links go straight to the provider, signed; else through the gateway."
     )
     presign_ttl: int = strawberry.field(description="Minutes that a link works: 1 to 32,767.")
-    max_requests_per_second: float | None = strawberry.field(description="Ceiling of every run over this storage; null is none.")
-    max_bytes_per_second: BigInt | None = strawberry.field(description="Ceiling of every run over this storage; null is none.")
+    max_requests_per_second: float | None = strawberry.field(
+        description="Ceiling of every run over this storage; null is none."
+    )
+    max_bytes_per_second: BigInt | None = strawberry.field(
+        description="Ceiling of every run over this storage; null is none."
+    )
 
     @strawberry.field(description="The dataset that it fills.")
     async def project(self, info: Info) -> Annotated[Project, strawberry.lazy("gql.types.projects")]:
@@ -119,7 +125,9 @@ class S3Storage(Storage):
     s3_endpoint: str | None = strawberry.field(description="The server's address where it is not Amazon's.")
     role_arn: str | None = strawberry.field(description="The role that is assumed.")
     external_id: str | None = strawberry.field(description="What the role's trust policy asks for.")
-    aws_sse_kms_key_id: str | None = strawberry.field(description="The KMS key that the bucket's objects are encrypted with.")
+    aws_sse_kms_key_id: str | None = strawberry.field(
+        description="The KMS key that the bucket's objects are encrypted with."
+    )
 
 
 @strawberry.type(description="A folder of the gateway's own machine.")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import strawberry
 
-from resolvers.warnings import Warning as Found
+from resolvers.warnings import Notice as Found
 
 
-@strawberry.type(description="Something that works but will surprise: an overlap, a missing CORS rule, an empty prefix.")
-class Warning:  # noqa: A001 - the public name
+@strawberry.type(
+    name="Warning",
+    description="Something that works but will surprise: an overlap, a missing CORS rule, an empty prefix.",
+)
+class Notice:
     """A warning of a payload."""
 
     code: str = strawberry.field(description="What kind of warning it is, e.g. OVERLAP.")
@@ -16,6 +19,6 @@ class Warning:  # noqa: A001 - the public name
     path: list[str] = strawberry.field(description="Where in the input.")
 
 
-def warning_of(found: Found) -> Warning:
+def warning_of(found: Found) -> Notice:
     """The public form of a warning."""
-    return Warning(code=found.code, message=found.message, path=list(found.path))
+    return Notice(code=found.code, message=found.message, path=list(found.path))

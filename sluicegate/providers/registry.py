@@ -32,6 +32,10 @@ class ProviderPackage(Protocol):
         """Checked settings. Raises InvalidError for the first problem."""
         ...
 
+    def object_uri(self, settings: Mapping[str, Any], key: bytes) -> str:
+        """An object's stable address, as `Provider.uri`, from the stored settings alone: for archived storages too."""
+        ...
+
     def open_provider(self, settings: BaseModel, context: ProviderContext) -> AbstractAsyncContextManager[Provider]:
         """The storage, open. Raises RunError."""
         ...

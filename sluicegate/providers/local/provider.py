@@ -127,8 +127,7 @@ class LocalProvider:
 
     def uri(self, key: bytes) -> str:
         """local:///folder/file, relative to the namespace's folder: where that is stays the operator's."""
-        base = f"{quote(os.fsencode(self._settings.path))}/" if self._settings.path else ""
-        return f"local:///{base}{quote(key)}"
+        return object_uri({"path": self._settings.path}, key)
 
     def validate(self, *, write: bool = False) -> AsyncIterator[Check]:
         """resolve, list, read. Nothing is written to a LOCAL storage."""
@@ -156,6 +155,12 @@ class LocalProvider:
             async for _ in content.chunks():
                 break
         return Finding("A file was read.")
+
+
+def object_uri(settings: Mapping[str, Any], key: bytes) -> str:
+    """The stable address of a file, from the stored settings alone: for archived storages too."""
+    base = f"{quote(os.fsencode(settings['path']))}/" if settings["path"] else ""
+    return f"local:///{base}{quote(key)}"
 
 
 @asynccontextmanager

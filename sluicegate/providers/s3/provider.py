@@ -47,11 +47,16 @@ class S3Provider:
 
     def uri(self, key: bytes) -> str:
         """s3://bucket/key, percent-encoded."""
-        return f"s3://{self._settings.bucket}/{encode_path(key)}"
+        return object_uri({"bucket": self._settings.bucket}, key)
 
     def validate(self, *, write: bool = False) -> AsyncIterator[Check]:
         """resolve, connect, authenticate, list, read, cors, write."""
         return run_checks(self._connector, self._client, self._settings, write=write)
+
+
+def object_uri(settings: Mapping[str, Any], key: bytes) -> str:
+    """The stable address of an object, from the stored settings alone: for archived storages too."""
+    return f"s3://{settings['bucket']}/{encode_path(key)}"
 
 
 @asynccontextmanager
