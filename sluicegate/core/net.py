@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import socket
 import ssl
 from collections.abc import Mapping
@@ -28,6 +29,7 @@ READ_SECONDS = 30.0
 POOL_SECONDS = 60.0
 POOL_SIZE = 100
 PER_HOST = 64
+_ONE_PIECE = 512 * 1024
 
 _named: ContextVar[bool] = ContextVar("sluicegate_endpoint_named", default=False)
 
@@ -175,7 +177,8 @@ class Connector:
         self, method: str, url: URL, *, headers: Mapping[str, str] | None = None, data: bytes | None = None
     ) -> _RequestContextManager:
         """A request that follows no redirect; use with `async with`. Map its errors with `transport_error`."""
-        return self.session.request(method, url, headers=headers, data=data, allow_redirects=False)
+        body = io.BytesIO(data) if data is not None and len(data) > _ONE_PIECE else data
+        return self.session.request(method, url, headers=headers, data=body, allow_redirects=False)
 
 
 def transport_error(error: BaseException, host: str) -> RunError:

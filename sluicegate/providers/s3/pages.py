@@ -16,9 +16,18 @@ from urllib.parse import unquote_to_bytes
 from sluicegate.core.clock import EPOCH
 from sluicegate.core.errors import ErrorCode, FatalError
 from sluicegate.providers.base import Entry
-from sluicegate.providers.s3.xml import Node, count_path, namespace_of, parse_xml, text_of, texts_path
+from sluicegate.providers.s3.xml import (
+    MalformedXmlError,
+    Node,
+    count_path,
+    namespace_of,
+    parse_xml,
+    text_of,
+    texts_path,
+)
 
 _MICROSECOND = timedelta(microseconds=1)
+_NOT_XML = bytes(set(range(32)) - set(b"\t\n\r"))
 _FIELDS = ("Key", "LastModified", "ETag", "Size")
 
 
@@ -34,7 +43,7 @@ class ListPage(NamedTuple):
 def parse_page(body: bytes) -> ListPage:
     """The entries of a page in the server's order. Raises FatalError when it is not such a page."""
     try:
-        root = parse_xml(body)
+        root = _parse(body)
         if not str(root.tag).endswith("ListBucketResult"):
             raise ValueError(f"root element {root.tag}")
         space = namespace_of(root)
@@ -51,6 +60,16 @@ def parse_page(body: bytes) -> ListPage:
     return ListPage(
         entries, prefixes, text_of(root, "IsTruncated") == "true", text_of(root, "NextContinuationToken") or None
     )
+
+
+def _parse(body: bytes) -> Node:
+    try:
+        return parse_xml(body)
+    except MalformedXmlError:
+        if b"<EncodingType>url</EncodingType>" not in body:
+            raise
+    # Some servers encode the keys but echo our start-after as it is, with characters that XML cannot hold.
+    return parse_xml(body.translate(None, _NOT_XML))
 
 
 def _entries(root: Node, space: str, encoded: bool) -> list[Entry]:
