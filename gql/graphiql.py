@@ -86,11 +86,11 @@ def _accepts_gzip(request: Request) -> bool:
     return False
 
 
-def _respond(request: Request, file: _File, cache_control: str) -> Response:
+def _respond(request: Request, file: _File, cache_control: str, vary: str = "Accept-Encoding") -> Response:
     packed = file.compressed if _accepts_gzip(request) else None
     # Two forms of one file are two representations: each has its own tag.
     etag = f'"{file.etag}{"" if packed is None else "-gzip"}"'
-    headers = _SECURITY_HEADERS | {"Cache-Control": cache_control, "ETag": etag, "Vary": "Accept-Encoding"}
+    headers = _SECURITY_HEADERS | {"Cache-Control": cache_control, "ETag": etag, "Vary": vary}
     known = {tag.strip().removeprefix("W/") for tag in request.headers.get("if-none-match", "").split(",")}
     if etag in known or "*" in known:
         return Response(status_code=304, headers=headers)
@@ -101,7 +101,8 @@ def _respond(request: Request, file: _File, cache_control: str) -> Response:
 
 async def graphiql_page(request: Request) -> Response:
     """The page itself. It holds no secret: the key comes to the browser in a fragment, which is never sent."""
-    return _respond(request, await run_in_threadpool(_load, _PAGE), "no-cache")
+    # The same address answers in JSON to those who do not ask for HTML.
+    return _respond(request, await run_in_threadpool(_load, _PAGE), "no-cache", "Accept, Accept-Encoding")
 
 
 async def _static_file(request: Request) -> Response:

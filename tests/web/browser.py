@@ -1,14 +1,14 @@
 """A real Chromium, and a page of it that remembers everything it should not have done."""
 
+import asyncio
 import re
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from playwright.async_api import BrowserContext, ConsoleMessage, Page, Route, WebSocket, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Route, WebSocket, async_playwright
 
 FLAGS = [
     "--headless",
@@ -22,10 +22,6 @@ FLAGS = [
     # Not even a request that Playwright would not see gets anywhere.
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ]
-REPORT_VIOLATIONS = """
-addEventListener("securitypolicyviolation", (event) =>
-  console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
-"""
 
 
 class ChromiumMissingError(RuntimeError):
@@ -54,19 +50,23 @@ class Tab:
     offences: list[str] = field(default_factory=list[str])
     expected: list[str] = field(default_factory=list[str])
     """Patterns of console errors that the test provokes."""
+    offended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def _offend(self, what: str) -> None:
+        self.offences.append(what)
+        self.offended.set()
 
     async def guard(self) -> None:
-        await self.context.add_init_script(REPORT_VIOLATIONS)
         await self.context.route("**/*", self.on_request)
         self.page.on("console", self._on_console)
-        self.page.on("pageerror", lambda error: self.offences.append(f"uncaught: {error}"))
+        self.page.on("pageerror", lambda error: self._offend(f"uncaught: {error.message}"))
         self.page.on("websocket", self._on_socket)
 
     def _check_address(self, url: str) -> bool:
         parts = urlsplit(url)
         inside = parts.scheme == "data" or parts.netloc == urlsplit(self.origin).netloc
         if not inside:
-            self.offences.append(f"request to another origin: {url}")
+            self._offend(f"request to another origin: {url}")
         return inside
 
     def _on_socket(self, socket: WebSocket) -> None:
@@ -81,7 +81,7 @@ class Tab:
     def _on_console(self, message: ConsoleMessage) -> None:
         serious = message.type == "error" or "Content Security Policy" in message.text
         if serious and not any(re.search(pattern, message.text) for pattern in self.expected):
-            self.offences.append(f"console: {message.text}")
+            self._offend(f"console: {message.text}")
 
     async def open(self, fragment: str = "") -> None:
         """Open the page and wait until its schema has come and the editor takes input."""
@@ -130,17 +130,25 @@ class Tab:
 
 
 @asynccontextmanager
-async def open_tab(origin: str, profile: Path) -> AsyncGenerator[Tab]:
-    """A tab in a browser of its own with an empty profile. Leaving fails when the page did what it should not."""
+async def running_browser() -> AsyncGenerator[Browser]:
+    """Chromium with a profile of its own, which is empty."""
     async with async_playwright() as playwright:
-        context = await playwright.chromium.launch_persistent_context(
-            profile, executable_path=chromium_path(), args=FLAGS, viewport={"width": 1440, "height": 900}
-        )
+        browser = await playwright.chromium.launch(executable_path=chromium_path(), args=FLAGS)
         try:
-            tab = Tab(context.pages[0], context, origin)
-            context.set_default_timeout(20_000)
-            await tab.guard()
-            yield tab
+            yield browser
         finally:
-            await context.close()
+            await browser.close()
+
+
+@asynccontextmanager
+async def open_tab(browser: Browser, origin: str) -> AsyncGenerator[Tab]:
+    """A tab that shares nothing with those before it. Leaving fails when the page did what it should not."""
+    context = await browser.new_context(viewport={"width": 1440, "height": 900})
+    try:
+        context.set_default_timeout(20_000)
+        tab = Tab(await context.new_page(), context, origin)
+        await tab.guard()
+        yield tab
+    finally:
+        await context.close()
     assert tab.offences == []

@@ -2,7 +2,6 @@
 
 import asyncio
 import enum
-import itertools
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
@@ -25,7 +24,10 @@ from gql.graphiql import graphiql_page, static_routes
 
 KEY = "sg_test_0123456789abcdefghijklmnop"
 UPDATES = 5
-ENDLESS = "endless"
+JOB_ID = "job-1"
+
+go_on = asyncio.Event()
+"""Set, the job that waits runs to its end."""
 
 
 @strawberry.enum
@@ -118,20 +120,17 @@ class Query:
 class Subscription:
     @strawberry.subscription
     async def job(self, info: Info, id: strawberry.ID) -> AsyncIterator[Job]:  # noqa: A002 - the schema's name
-        for count in itertools.count(1):
-            done = count == UPDATES and id != ENDLESS
-            yield SyncJob(
-                id=id,
-                status="COMPLETED" if done else "IN_PROGRESS",
-                progress=count / UPDATES,
-                revision=count * 4096,
-                error=None,
-                sync=SyncProgress(phase="DONE" if done else "IMPORTING", objects_found=100, objects_synced=count * 20),
-            )
-            if done:
-                return
-            # The endless one falls silent: nothing but the client's end of it ends it.
-            await asyncio.sleep(0.15 if id != ENDLESS else 3600)
+        yield _state(id, "SCHEDULED", 0)
+        await go_on.wait()
+        for count in range(1, UPDATES):
+            yield _state(id, "IN_PROGRESS", count)
+            await asyncio.sleep(0.15)
+        yield _state(id, "COMPLETED", UPDATES)
+
+
+def _state(job_id: strawberry.ID, status: str, count: int) -> SyncJob:
+    sync = SyncProgress(phase="DONE" if count == UPDATES else "IMPORTING", objects_found=5, objects_synced=count)
+    return SyncJob(id=job_id, status=status, progress=count / UPDATES, revision=count * 4096, error=None, sync=sync)
 
 
 class Endpoint(GraphQL[Any, Any]):
@@ -165,6 +164,7 @@ def build_app() -> Starlette:
 @asynccontextmanager
 async def running_standin() -> AsyncGenerator[str]:
     """The stand-in on a free port of loopback; gives its address."""
+    go_on.clear()
     config = uvicorn.Config(build_app(), log_level="warning", lifespan="off", ws="websockets-sansio")
     server = uvicorn.Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listening:

@@ -97,7 +97,9 @@ async def test_a_subscription_streams_over_the_web_socket(tab: Tab, gateway: Gat
     await tab.select("WatchJob")
     await tab.write(SHOWN_BELOW, json.dumps({"id": gateway.job_id}))
     await tab.run()
-    await tab.wait_for_text("response.json", '"COMPLETED"')
+    await tab.wait_for_text("response.json", '"SCHEDULED"')
+    await gateway.go_on()
+    await tab.wait_for_text("response.json", '"COMPLETED"', '"objectsSynced": 5')
 
     assert json.loads(sent[0]) == {"type": "connection_init", "payload": {"Authorization": f"Bearer {gateway.key}"}}
     states = [json.loads(frame)["payload"]["data"]["job"] for frame in received if '"next"' in frame]
@@ -109,10 +111,10 @@ async def test_stopping_a_subscription_ends_it_at_once(tab: Tab, gateway: Gatewa
     async with tab.page.expect_websocket() as opening:
         await tab.open(f"#key={gateway.key}")
         await tab.select("WatchJob")
-        await tab.write(SHOWN_BELOW, json.dumps({"id": gateway.endless_job_id}))
+        await tab.write(SHOWN_BELOW, json.dumps({"id": gateway.job_id}))
         await tab.run()
     socket = await opening.value
-    await tab.wait_for_text("response.json", '"IN_PROGRESS"')
+    await tab.wait_for_text("response.json", '"SCHEDULED"')
     async with socket.expect_event("close"):
         await tab.page.get_by_role("button", name="Stop query").click()
 
@@ -167,6 +169,14 @@ async def test_the_editor_completes_from_the_schema(tab: Tab, gateway: Gateway) 
     await tab.wait_for_text("operation.graphql", "viewer")
 
 
+async def test_the_page_follows_the_system_between_light_and_dark(tab: Tab, gateway: Gateway) -> None:
+    await tab.page.emulate_media(color_scheme="light")
+    await tab.open(f"#key={gateway.key}")
+    await tab.page.locator(".graphiql-query-editor .monaco-editor.vs").wait_for()
+    await tab.page.emulate_media(color_scheme="dark")
+    await tab.page.locator(".graphiql-query-editor .monaco-editor.vs-dark").wait_for()
+
+
 async def test_the_explorer_adds_a_field(tab: Tab, gateway: Gateway) -> None:
     await tab.open(f"#key={gateway.key}")
     await tab.write(".graphiql-query-editor", "query Mine { viewer { scopes } }")
@@ -182,3 +192,23 @@ async def test_the_docs_show_the_schema(tab: Tab, gateway: Gateway) -> None:
     await docs.get_by_role("link", name="Query", exact=True).click()
     await docs.get_by_role("link", name="viewer", exact=True).click()
     await docs.get_by_role("link", name="Viewer", exact=True).wait_for()
+
+
+@pytest.mark.parametrize(
+    ("deed", "offence"),
+    [
+        ("fetch('https://elsewhere.example/').catch(() => 0)", "connect-src"),
+        ("document.body.innerHTML = '<img src=https://elsewhere.example/pixel>'", "img-src"),
+        ("location.assign('https://elsewhere.example/')", "another origin: https://elsewhere.example/"),
+        ("document.body.setAttribute('onclick', '1'); document.body.click()", "inline event handler"),
+        ("setTimeout('1')", "unsafe-eval"),
+        ("new Worker(URL.createObjectURL(new Blob(['1'])))", "worker-src"),
+        ("Promise.reject(new Error('oops'))", "uncaught: oops"),
+    ],
+)
+async def test_the_watch_over_the_page_sees(tab: Tab, gateway: Gateway, deed: str, offence: str) -> None:
+    await tab.open(f"#key={gateway.key}")
+    await tab.page.evaluate(f"() => {{ {deed}; }}")
+    await tab.offended.wait()
+    seen, tab.offences = tab.offences, []
+    assert any(offence in what for what in seen), seen

@@ -1,7 +1,8 @@
 import { explorerPlugin } from "@graphiql/plugin-explorer";
 import { HISTORY_PLUGIN } from "@graphiql/plugin-history";
+import { useGraphiQL, useGraphiQLActions } from "@graphiql/react";
 import { GraphiQL } from "graphiql";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { AccessBar } from "./access";
 import { type Access, createFetcher } from "./fetcher";
 import { headersText, readHeaders } from "./headers";
@@ -10,6 +11,20 @@ import { defaultTabs } from "./tabs";
 
 const plugins = [HISTORY_PLUGIN, explorerPlugin({ showAttribution: false })];
 const defaultHeaders = headersText(storedKey());
+
+/** GraphiQL asks the system for dark or light only once; this follows when the system changes. */
+function FollowSystemTheme() {
+  const theme = useGraphiQL((state) => state.theme);
+  const { setTheme } = useGraphiQLActions();
+  useEffect(() => {
+    if (theme !== null) return undefined;
+    const dark = matchMedia("(prefers-color-scheme: dark)");
+    const follow = () => setTheme(null);
+    dark.addEventListener("change", follow);
+    return () => dark.removeEventListener("change", follow);
+  }, [theme, setTheme]);
+  return null;
+}
 
 export function Page() {
   const [access, setAccess] = useState<Access>(storedKey() === null ? "missing" : "accepted");
@@ -40,6 +55,7 @@ export function Page() {
         schemaDescription
       >
         <GraphiQL.Logo>
+          <FollowSystemTheme />
           <span className="sluicegate-logo">Sluicegate</span>
         </GraphiQL.Logo>
       </GraphiQL>
