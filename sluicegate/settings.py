@@ -27,6 +27,7 @@ class Settings(BaseSettings):
     introspection: bool = True
     max_body_bytes: int = Field(1_000_000, ge=1_000, description="Largest request body")
     request_timeout_seconds: float = Field(30.0, gt=0)
+    content_streams: int = Field(64, ge=1, description="Objects whose content is sent through the gateway at a time")
     worker_concurrency: int = Field(4, ge=1, le=64, description="Jobs that one process runs at a time")
     job_retention_days: int = Field(30, ge=1, description="Finished jobs older than this are deleted")
     log_format: Literal["json", "console"] = "json"

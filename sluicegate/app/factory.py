@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from gql import http
+from gql import content, http
 from sluicegate.app import health
 from sluicegate.app.middleware import Observe
 from sluicegate.app.parts import running
@@ -26,7 +26,9 @@ def create_app(settings: Settings, *, worker: bool = True) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncGenerator[None]:
         async with running(settings, worker=worker) as gateway:
             app.state.gateway = gateway
-            app.router.routes.extend([*http.routes(gateway.services), *health.routes(gateway)])
+            app.router.routes.extend(
+                [*http.routes(gateway.services), *content.routes(gateway.services), *health.routes(gateway)]
+            )
             yield
 
     return Starlette(lifespan=lifespan, middleware=[Middleware(Observe), *_cors(settings)])
