@@ -1,4 +1,4 @@
-"""Batch loaders: what many nodes of one answer ask for comes in one statement. Made anew for each operation or event."""
+"""Batch loaders: what many nodes of one answer ask for comes in one statement. New for each operation or event."""
 
 from __future__ import annotations
 

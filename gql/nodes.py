@@ -42,7 +42,7 @@ _KINDS: dict[str, tuple[Callable[[Any], Node], Finder]] = {
 
 
 async def find_node(context: Context, global_id: str, kind: str | None = None) -> Any:
-    """The public form of what has this id, of `kind` where one is asked for; None where the viewer has no such thing."""
+    """The public form of what has this id (of `kind`, where one is asked for); None where the viewer has none."""
     found = split_id(global_id)
     if found is None or found[0] not in _KINDS or kind not in (None, found[0]):
         return None

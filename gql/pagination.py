@@ -41,7 +41,7 @@ class Edge(Generic[T]):
     """One item."""
 
     cursor: str = strawberry.field(
-        description="Where this item is. It belongs to the list's filter and order, and stays good when rows come and go."
+        description="Where this item is. It belongs to the list's filter and order; rows may come and go."
     )
     node: T = strawberry.field(description="The item.")
 
@@ -77,7 +77,7 @@ class Connection(Generic[T]):
         )
 
     @strawberry.field(
-        description="How many items the list has. It costs a query, so ask only when it is shown; null when counting takes too long."
+        description="How many items the list has. It costs a query: ask only if it is shown. Null above 1,000,000."
     )
     async def total_count(self) -> BigInt | None:
         """Counted when it is selected."""

@@ -94,7 +94,7 @@ class Query:
         return await find_node(info.context, id, "Storage")
 
     @strawberry.field(
-        description="The namespace's storages, or one project's, oldest first unless ordered. Archived ones are not listed.",
+        description="The namespace's storages, or one project's, oldest first unless ordered; without archived ones.",
         extensions=requires(Scope.READ),
     )
     async def storages(

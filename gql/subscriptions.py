@@ -1,4 +1,4 @@
-"""Live states: the state as it is, then each later one (the newest, for a slow client), until it is finished or deleted."""
+"""Live states: the state as it is, then each later one (the newest, for a slow client), until the end."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from resolvers import watching
 
 
 @strawberry.type(
-    description="Each sends the state as it is first, then each later state (the newest, for a slow client), and completes "
-    "when the thing is finished or deleted."
+    description="Each sends the state as it is first, then each later state (the newest, for a slow client), and "
+    "completes when the thing is finished or deleted."
 )
 class Subscription:
     """The root of subscriptions."""

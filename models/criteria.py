@@ -99,9 +99,9 @@ def _next_prefix(prefix: str) -> str | None:
     """The first text by bytes after all that start with `prefix`; None where there is none."""
     while prefix:
         point = ord(prefix[-1]) + 1
-        if point == 0xD800:  # noqa: PLR2004 - surrogates are no characters; UTF-8 orders as code points do
+        if point == 0xD800:
             point = 0xE000
-        if point <= 0x10FFFF:  # noqa: PLR2004 - the last code point
+        if point <= 0x10FFFF:
             return prefix[:-1] + chr(point)
         prefix = prefix[:-1]
     return None

@@ -36,7 +36,7 @@ def decode_cursor(cursor: str, digest: str, kinds: Sequence[type], *, argument: 
     Raises InvalidError for a cursor of another list, filter or order, and for text that is no cursor.
     """
     values = _parse(cursor)
-    if values is None or len(values) < 2 or values[0] != _VERSION:  # noqa: PLR2004 - the version and the digest
+    if values is None or len(values) < 2 or values[0] != _VERSION:
         raise InvalidError("This is not a cursor of this API.", path=(argument,))
     if values[1] != digest:
         raise InvalidError(

@@ -64,7 +64,7 @@ class SortKey:
 
 @dataclass(frozen=True)
 class Order:
-    """What a list is sorted by; the id is added as the last key. `name` and `criteria` are part of what a cursor is bound to."""
+    """What a list is sorted by; the id is added as the last key. `name`, `criteria`: what else a cursor is bound to."""
 
     name: str
     keys: tuple[SortKey, ...]
@@ -178,7 +178,7 @@ async def fetch_page(session: AsyncSession, query: Select[tuple[R]], order: Orde
 
 @dataclass(frozen=True, slots=True)
 class Children(Generic[R]):
-    """One list for each of several parents. `query` and `order`: those of one parent, `parent`: the column that names it."""
+    """One list for each of several parents. `query`, `order`: of one parent; `parent`: the column that names it."""
 
     parent: InstrumentedAttribute[int]
     query: Callable[[int], Select[tuple[R]]]

@@ -1,4 +1,4 @@
-"""Connections to sources as callers give them: checked, tried, and split into what is stored plainly and what is sealed."""
+"""Connections to sources as callers give them: checked, tried, split into what is stored plainly and sealed."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ async def sync_storage(services: Services, viewer: Viewer, global_id: str, order
 
 
 async def signal_job(services: Services, viewer: Viewer, global_id: str, signal: JobSignal, reason: str) -> Job:
-    """Does what is asked. Raises InvalidError, NotFoundError, and ConflictError where the job's state does not allow it."""
+    """Does what is asked. Raises InvalidError, NotFoundError, ConflictError where the job's state forbids it."""
     number = decode_id(global_id, "Job")
     checks.check_text(reason, ("reason",), longest=MAX_REASON)
     async with services.database.write(viewer.namespace.id) as session:

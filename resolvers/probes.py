@@ -1,4 +1,4 @@
-"""Looking at a source without syncing it: does it work, and what would a sync take?"""
+"""Looking at a source without syncing it: whether it works, and what a sync would take."""
 
 from __future__ import annotations
 

@@ -89,6 +89,6 @@ _PROVIDERS = {"s3": ProviderType.S3, "local": ProviderType.LOCAL}
 
 
 def given_settings(given: StorageSettingsInput | StorageSettingsPatchInput) -> tuple[ProviderType, dict[str, Any]]:
-    """Which provider, and what was given of its settings, by the names that the provider knows; None where null was given."""
+    """Which provider, and what was given of its settings by the provider's names; None where null was given."""
     name, some = next((name, getattr(given, name)) for name in _PROVIDERS if getattr(given, name))
     return _PROVIDERS[name], given_fields(some.value)

@@ -18,9 +18,9 @@ class Node:
 
 
 class RowView:
-    """Shows a row. What the public type declares without a resolver is taken from the row when a selection asks for it.
+    """Shows a row. What the public type declares without a resolver is taken from the row when it is selected.
 
-    `row_kind`: the kind in the global id (see `core.ids`). `made`: fields that are made from the row and not attributes of it.
+    `row_kind`: the kind in the global id (see `core.ids`). `made`: fields that are made from the row, not read off it.
     Fields so shown are plain attributes to the executor: the quickest kind it knows.
     """
 
