@@ -49,7 +49,7 @@ async def assume_role(
     if external_id:
         form["ExternalId"] = external_id
     body = encode_query(form).encode()
-    host = url.authority if not url.is_default_port() else url.host_subcomponent or ""
+    host = url.host_port_subcomponent or ""
     headers = sign_headers(
         "POST",
         host,

@@ -35,14 +35,8 @@ def target_of(settings: Settings, region: str | None = None) -> Target:
     bucket = settings.bucket
     if settings.s3_endpoint:
         url = URL(settings.s3_endpoint)
-        return Target(url.scheme, url.authority if not url.is_default_port() else _bare(url), f"/{bucket}", chosen)
+        return Target(url.scheme, url.host_port_subcomponent or "", f"/{bucket}", chosen)
     host = f"s3.{chosen}.amazonaws.com{'.cn' if chosen.startswith('cn-') else ''}"
     if "." in bucket or not bucket.islower() or "_" in bucket:
         return Target("https", host, f"/{bucket}", chosen)
     return Target("https", f"{bucket}.{host}", "", chosen)
-
-
-def _bare(url: URL) -> str:
-    host = url.host_subcomponent
-    assert host is not None
-    return host
