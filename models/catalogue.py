@@ -1,7 +1,7 @@
 """Reads and writes of the catalogue in bulk, in plain SQL: one statement for up to thousands of objects.
 
 Rows are plain tuples in the order of COLUMNS. Times are microseconds since the epoch (0.1 µs to make, where a datetime
-costs ten times that); JSON columns are JSON text. SQLite takes `executemany`; PostgreSQL takes one statement over arrays.
+costs ten times that); JSON columns are JSON text. SQLite takes `executemany`, PostgreSQL one statement over arrays.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ ObjectRow = tuple[
 _TYPES = {
     "namespace_id": "bigint", "project_id": "bigint", "storage_id": "bigint", "source_key": "bytea", "row": "bigint",
     "status": "text", "path": "text", "size_bytes": "bigint", "mime_type": "text", "modality": "text",
-    "fingerprint": "text", "source_modified_at": "bigint", "data": "text", "first_synced_at": "bigint", "synced_at": "bigint",
+    "fingerprint": "text", "source_modified_at": "bigint", "data": "text",
+    "first_synced_at": "bigint", "synced_at": "bigint",
 }  # fmt: skip
 _TIMES = frozenset({"source_modified_at", "first_synced_at", "synced_at"})
 # A row that comes back keeps when it was first seen; everything else is as it is in the source now.
@@ -64,7 +65,7 @@ async def upsert(session: AsyncSession, rows: Sequence[ObjectRow]) -> None:
         return
     connection = await session.connection()
     if connection.dialect.name == "sqlite":
-        await connection.exec_driver_sql(_UPSERT_SQLITE, rows)  # pyright: ignore[reportArgumentType]
+        await connection.exec_driver_sql(_UPSERT_SQLITE, rows)
     else:
         await connection.exec_driver_sql(_UPSERT_POSTGRES, tuple(map(list, zip(*rows, strict=True))))
 
@@ -89,7 +90,7 @@ async def known_files(
 async def known_sources(
     session: AsyncSession, storage_id: int, after: bytes, upto: bytes | None
 ) -> list[tuple[bytes, str, int, int]]:
-    """(key, fingerprint, rows, failed rows) of the first RANGE_LIMIT files read before with after < key ≤ upto, by key."""
+    """(key, fingerprint, rows, failed rows) of the first RANGE_LIMIT files read, with after < key ≤ upto."""
     bound = "" if upto is None else " AND source_key <= ?"
     return await _fetch(
         session,
@@ -104,7 +105,12 @@ MAX_KEYS = 1_000
 
 
 async def known_rows(
-    session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes], first: int = 0, last: int = 2**62
+    session: AsyncSession,
+    project_id: int,
+    storage_id: int,
+    keys: Sequence[bytes],
+    first: int = 0,
+    last: int = 2**31 - 1,
 ) -> dict[tuple[bytes, int], Known]:
     """What is held of rows `first` to `last` of these files (at most 1,000 keys)."""
     if not keys:
@@ -120,7 +126,7 @@ async def known_rows(
 
 
 async def record_sources(session: AsyncSession, files: Sequence[tuple[int, int, bytes, str, int, int]]) -> None:
-    """Notes files as read: (namespace, storage, key, fingerprint, rows, failed rows). Fingerprint "": not to its end yet."""
+    """Notes files as read: (namespace, storage, key, fingerprint, rows, failed rows). Fingerprint "": in part."""
     if files:
         await _execute_many(
             session,
@@ -201,7 +207,8 @@ async def apply_missing(session: AsyncSession, job_id: int, project_id: int, sto
     """Marks the first MISSING_PIECE candidates MISSING and drops them from the candidates."""
     found = await _fetch(
         session,
-        f"SELECT source_key, row FROM missing_candidate WHERE job_id = ? ORDER BY source_key, row LIMIT {MISSING_PIECE}",
+        "SELECT source_key, row FROM missing_candidate WHERE job_id = ?"
+        f" ORDER BY source_key, row LIMIT {MISSING_PIECE}",
         (job_id,),
     )
     await _execute_many(

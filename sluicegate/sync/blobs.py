@@ -86,8 +86,8 @@ def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownFile]) -> tuple[
             restored += old[1] != synced
         bytes_synced += size or 0
         rows.append((
-            plan.namespace_id, plan.project_id, plan.storage_id, key, 0, synced, path, size, mime, modality, fingerprint,
-            modified, None, moment, moment,
+            plan.namespace_id, plan.project_id, plan.storage_id, key, 0, synced, path, size, mime, modality,
+            fingerprint, modified, None, moment, moment,
         ))  # fmt: skip
         sampler.imported(entry, path)
     progress.found += len(entries)

@@ -28,6 +28,11 @@ _BEYOND_RE2 = (
 )
 
 
+# google-re2 ships no types.
+_re2: Any = re2
+_RE2_ERROR: type[Exception] = _re2.error
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
     """The compiled rules of a plan. No regex takes every object."""
@@ -50,12 +55,12 @@ def compile_regex(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> An
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise InvalidError(f"The regex is longer than {MAX_PATTERN_LENGTH} characters.", path=path)
-    options = re2.Options()
+    options: Any = _re2.Options()
     options.log_errors = False
     options.max_mem = _MEMORY_BYTES
     try:
-        return re2.compile(pattern, options)
-    except re2.error as error:
+        return _re2.compile(pattern, options)
+    except _RE2_ERROR as error:
         detail = error.args[0]
         reason = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
         for syntax, name in _BEYOND_RE2:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import dataclass, field
 
 from models import catalogue
 from models.database import ALL, AsyncSession
@@ -17,10 +18,34 @@ PIECE_ROWS = 1_000
 PIECE_BYTES = 4 << 20
 
 
+@dataclass(slots=True)
+class _Piece:
+    """Rows on their way into one transaction."""
+
+    rows: list[Row] = field(default_factory=list[Row])
+    failures: list[Failure] = field(default_factory=list[Failure])
+    size: int = 0
+
+    @property
+    def length(self) -> int:
+        return len(self.rows) + len(self.failures)
+
+    @property
+    def full(self) -> bool:
+        return self.length >= PIECE_ROWS or self.size >= PIECE_BYTES
+
+    def add(self, row: Row | Failure) -> None:
+        if isinstance(row, Row):
+            self.rows.append(row)
+            self.size += len(row.text)
+        else:
+            self.failures.append(row)
+
+
 async def import_large(run: Run, entry: Entry, path: str) -> None:
     """Writes the file's rows up to its end; the caller's next commit moves the position past it.
 
-    Raises RetriableError when it can't be read on for a passing reason, after 3 retries that each go on where the last ended.
+    Raises RetriableError when it can't be read on for a passing reason, after 3 retries without progress.
     """
     partial = run.position.partial
     if partial is not None and partial.key == entry.key and partial.fingerprint != entry.fingerprint:
@@ -59,37 +84,35 @@ def _recount(run: Run, partial: Partial) -> None:
 
 
 async def _stream(run: Run, entry: Entry, path: str, partial: Partial) -> None:
-    """Goes on after the rows that are done."""
-    rows: list[Row] = []
-    failures: list[Failure] = []
-    size = 0
-    async with aclosing(stream_rows(run, entry, path)) as stream:
-        async for row in stream:
-            if row.number < partial.rows:
-                continue
-            if isinstance(row, Row):
-                rows.append(row)
-                size += len(row.text)
-            else:
-                failures.append(row)
-            if len(rows) + len(failures) >= PIECE_ROWS or size >= PIECE_BYTES:
-                await _write(run, entry, path, partial, rows, failures)
-                rows, failures, size = [], [], 0
-                run.check_stop()
-    if rows or failures:
-        await _write(run, entry, path, partial, rows, failures)
+    """Goes on after the rows that are done. What came before a fault of the file itself is written first."""
+    piece = _Piece()
+    try:
+        async with aclosing(stream_rows(run, entry, path)) as stream:
+            async for row in stream:
+                if row.number < partial.rows:
+                    continue
+                piece.add(row)
+                if piece.full:
+                    full, piece = piece, _Piece()
+                    await _write(run, entry, path, partial, full)
+                    run.check_stop()
+    except SkippableError:
+        await _write(run, entry, path, partial, piece)
+        raise
+    await _write(run, entry, path, partial, piece)
 
 
-async def _write(run: Run, entry: Entry, path: str, partial: Partial, rows: list[Row], failures: list[Failure]) -> None:
-    plan, first = run.plan, partial.rows
-    done = first + len(rows) + len(failures)
+async def _write(run: Run, entry: Entry, path: str, partial: Partial, piece: _Piece) -> None:
+    if not piece.length:
+        return
+    plan, first, done = run.plan, partial.rows, partial.rows + piece.length
     async with run.database.read(ALL) as session:
         known = await catalogue.known_rows(session, plan.project_id, plan.storage_id, [entry.key], first, done)
-    objects = changed_rows(run, entry, path, rows, known)
-    for failure in failures:
+    objects = changed_rows(run, entry, path, piece.rows, known)
+    for failure in piece.failures:
         run.progress.fail(path, failure.number, failure.message)
-    run.progress.found += len(rows) + len(failures)
-    partial.rows, partial.bad = done, partial.bad + len(failures)
+    run.progress.found += piece.length
+    partial.rows, partial.bad = done, partial.bad + len(piece.failures)
 
     async def write(session: AsyncSession) -> None:
         await catalogue.upsert(session, objects)

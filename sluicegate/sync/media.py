@@ -15,7 +15,8 @@ _EXTRA = {
 }  # fmt: skip
 _TABULAR = frozenset({
     "text/csv", "text/tab-separated-values", "application/vnd.apache.parquet", "application/vnd.ms-excel",
-    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", "application/vnd.oasis.opendocument.spreadsheet",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "application/vnd.oasis.opendocument.spreadsheet",
 })  # fmt: skip
 _DOCUMENTS = frozenset({
     "application/pdf", "application/msword", "application/rtf", "application/epub+zip", "application/postscript",

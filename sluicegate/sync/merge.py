@@ -18,7 +18,7 @@ async def merge(
 ) -> AsyncGenerator[tuple[Sequence[Entry], list[KnownT], bytes]]:
     """(entries, what the catalogue knows of the same range, the range's last key), over after < key ≤ upto.
 
-    Usually one piece. Where the catalogue holds more than RANGE_LIMIT keys in the range (much was removed at the source),
+    Usually one piece. Where the catalogue holds more than RANGE_LIMIT keys in the range (much is gone from the source),
     it comes in several.
     """
     start, last = 0, upto or (entries[-1].key if entries else after)

@@ -24,7 +24,7 @@ class PreviewItem:
 
 @dataclass(slots=True)
 class Preview:
-    """`listed`: objects looked at (at most MAX_LISTED); `complete`: those are all; `filtered`: counted by rule over them."""
+    """`listed`: objects looked at (at most MAX_LISTED); `complete`: that is all; `filtered`: by rule."""
 
     items: list[PreviewItem] = field(default_factory=list[PreviewItem])
     listed: int = 0
@@ -36,7 +36,10 @@ async def preview(provider: Provider, filters: Filters, *, recursive: bool, firs
     """Lists up to MAX_LISTED objects for up to MAX_SECONDS; shows `first` of them. Raises RunError."""
     result = Preview()
     try:
-        async with asyncio.timeout(MAX_SECONDS), aclosing(provider.list(recursive=recursive, limit=MAX_LISTED)) as pages:
+        async with (
+            asyncio.timeout(MAX_SECONDS),
+            aclosing(provider.list(recursive=recursive, limit=MAX_LISTED)) as pages,
+        ):
             async for page in pages:
                 for entry in page.entries:
                     if result.listed >= MAX_LISTED:

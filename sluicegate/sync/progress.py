@@ -35,8 +35,8 @@ class Phase(StrEnum):
 class Progress:
     """Counters of records: found = filtered + duplicate + unchanged + added + updated + failed, once a run is through.
 
-    `pending` are files listed and not yet read, one record each: shown as found, but not part of a checkpoint. Bytes are
-    the source's.
+    `pending` are files listed and not yet read, one record each: shown as found, but in no checkpoint. Bytes are the
+    source's.
     """
 
     phase: Phase = Phase.CONNECTING
@@ -131,8 +131,9 @@ class Progress:
     def from_json(cls, saved: Mapping[str, Any]) -> Progress:
         """The counters as a checkpoint saved them; the pace starts anew."""
         return cls(
-            phase=Phase(saved["phase"]), listing_complete=saved["listingComplete"], found=saved["objectsFound"] - saved["objectsPending"],
-            filtered=dict(saved["filteredBy"]), duplicate=saved["objectsDuplicate"], unchanged=saved["objectsUnchanged"],
+            phase=Phase(saved["phase"]), listing_complete=saved["listingComplete"],
+            found=saved["objectsFound"] - saved["objectsPending"], filtered=dict(saved["filteredBy"]),
+            duplicate=saved["objectsDuplicate"], unchanged=saved["objectsUnchanged"],
             added=saved["objectsAdded"], updated=saved["objectsUpdated"], restored=saved["objectsRestored"],
             failed=saved["objectsFailed"], missing=saved["objectsMissing"], bytes_found=saved["bytesFound"],
             bytes_synced=saved["bytesSynced"], batches=saved["batchesCreated"], rate_limit_hits=saved["rateLimitHits"],

@@ -1,4 +1,4 @@
-"""READ mode, one file: fetched, parsed and made into rows. Passing faults are retried here, the rest is told to the caller."""
+"""READ mode, one file: fetched, parsed and made into rows; passing faults are retried here."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Failure(NamedTuple):
 
 @dataclass(slots=True)
 class FileResult:
-    """What came of a small file. `error`: why it could not be read to its end; `final`: reading it again would not help."""
+    """What came of a small file. `error`: why it was not read to its end; `final`: reading it again would not help."""
 
     entry: Entry
     path: str
@@ -56,7 +56,7 @@ def is_small(entry: Entry) -> bool:
 
 
 async def stream_rows(run: Run, entry: Entry, path: str) -> AsyncGenerator[Row | Failure]:
-    """The file's rows as they come. Raises SkippableError where it can't be read on, RetriableError where it may be later."""
+    """The file's rows as they come. Raises SkippableError where they end early, RetriableError where they may go on."""
     reader = reader_for(path)
     if reader is None:
         raise SkippableError("This kind of file has no records: .json, .jsonl and .ndjson do, gzipped too.")

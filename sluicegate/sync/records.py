@@ -1,7 +1,7 @@
 """READ mode: a file's bytes become records, in constant memory however large the file is.
 
-`.json` (RFC 8259): one object, or an array of which each element is a record. `.jsonl`/`.ndjson`: a record a line; blank
-lines are none. Both also gzipped (RFC 1952, several members too). The standard library's decoder does the work, so that
+`.json` (RFC 8259): one object, or an array, each element a record. `.jsonl`/`.ndjson`: a record a line, blank
+lines none. Both also gzipped (RFC 1952, several members too). The standard library's decoder does the work, so that
 integers keep all their digits and the same text is refused whatever way it came.
 """
 
@@ -19,7 +19,7 @@ MAX_RECORD_BYTES = 16 << 20
 """A record longer than this is refused, so that one cannot fill the memory."""
 _INFLATE_BYTES = 1 << 20
 _WHITESPACE = " \t\n\r"
-_AFTER_VALUE = _WHITESPACE + ",]}"
+_AFTER_VALUE = frozenset(_WHITESPACE + ",]}")
 _LONGEST_TOKEN_TAIL = 16
 
 
@@ -144,9 +144,9 @@ class _JsonReader:
                 return None
             raise _bad(_reason(error)) from None
         # A number may go on in the next piece: "3" and ".5" are one.
-        if not final and buffer[end - 1] not in '"]}' and end > len(buffer) - _LONGEST_TOKEN_TAIL:
-            if end == len(buffer) or buffer[end] not in _AFTER_VALUE:
-                return None
+        near_the_end = not final and end > len(buffer) - _LONGEST_TOKEN_TAIL
+        if near_the_end and buffer[end - 1] not in '"]}' and buffer[end : end + 1] not in _AFTER_VALUE:
+            return None
         return record, end
 
 

@@ -108,7 +108,7 @@ def changed_rows(
             progress.updated += 1
             progress.restored += old.status != synced
         changed.append((
-            plan.namespace_id, plan.project_id, plan.storage_id, entry.key, row.number, synced, path, len(row.text.encode()),
-            mime, "TEXT", row.digest, entry.modified, row.text, moment, moment,
+            plan.namespace_id, plan.project_id, plan.storage_id, entry.key, row.number, synced, path,
+            len(row.text.encode()), mime, "TEXT", row.digest, entry.modified, row.text, moment, moment,
         ))  # fmt: skip
     return changed

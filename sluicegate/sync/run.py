@@ -29,7 +29,7 @@ Work = Callable[[AsyncSession], Awaitable[None]]
 
 
 class RunHandle(Protocol):
-    """What the job engine gives to a run. `stop` is set when the run is to end at its next checkpoint, for whatever reason."""
+    """What the job engine gives to a run. `stop` is set when the run is to end at its next checkpoint."""
 
     claim: Claim
     job: Job
@@ -46,7 +46,7 @@ class Stopped(Exception):  # noqa: N818 - not an error: the run ends early, at a
 
 @dataclass(slots=True)
 class Partial:
-    """A large file in the middle of which the last commit was: `rows` of it are done, `before` are the counters at its start."""
+    """A large file that the last commit was in the middle of: `rows` are done, `before` the counters at its start."""
 
     key: bytes
     fingerprint: str
@@ -79,13 +79,13 @@ class Position:
     @classmethod
     def from_json(cls, state: dict[str, Any]) -> Position:
         """The position that `to_json` wrote."""
-        partial = state["partial"]
-        return cls(
-            cursor=state["cursor"],
-            after=bytes.fromhex(state["after"]),
-            listed=state["listed"],
-            partial=partial and Partial(**{**partial, "key": bytes.fromhex(partial["key"])}),
-        )
+        position = cls(cursor=state["cursor"], after=bytes.fromhex(state["after"]), listed=state["listed"])
+        saved = state["partial"]
+        if saved is not None:
+            position.partial = Partial(
+                bytes.fromhex(saved["key"]), saved["fingerprint"], saved["rows"], saved["bad"], saved["before"]
+            )
+        return position
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ class Run:
         await self.wait(min(MAX_WAIT_SECONDS, max(wait, error.retry_after or 0.0)))
 
     async def commit(self, work: Work | None = None) -> None:
-        """One transaction: the fence, the counters, `work`, the checkpoint. Raises FencedError when the lease is lost."""
+        """One transaction: the fence, the counters, `work`, the checkpoint. Raises FencedError: lease lost."""
         async with self.database.write(ALL) as session:
             saved = await job_state.save(
                 session, self.handle.claim, sync=self.progress.to_json(), progress=self.progress.fraction

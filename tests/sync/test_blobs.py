@@ -11,7 +11,8 @@ from tests.support.s3_responder import Drop, Reply, Request, Stall, error
 from tests.support.sync_harness import Harness, Killed, check, counts, kill_at
 
 ODD_KEYS = [
-    "../up", "a//b", "folder/", "new\nline", "emoji-😀", "per%2Fcent", "plus+plus", "space key", " ", "tab\t", "quote\"'<&>",
+    "../up", "a//b", "folder/", "new\nline", "emoji-😀", "per%2Fcent", "plus+plus", "space key",
+    " ", "tab\t", "quote\"'<&>",
     "ü" * 512, "x" * 1024, "a/./b", "a/../b", "?query=1", "#fragment", "\x7f", "\x01", "back\\slash", "\u2028", "ﬀ",
 ]  # fmt: skip
 
@@ -276,11 +277,16 @@ async def test_a_dead_server_ends_the_run_as_retriable_and_the_next_goes_on(
 
 
 async def test_a_run_stops_at_once_while_the_server_is_silent(blobs: Harness) -> None:
-    blobs.s3.always = Stall()
+    asked = asyncio.Event()
+
+    def be_silent(_request: Request) -> Stall:
+        asked.set()
+        return Stall()
+
+    blobs.s3.always = be_silent
     handle = await blobs.start()
     running = asyncio.create_task(blobs.run(handle))
-    while not blobs.s3.requests:
-        await asyncio.sleep(0.01)
+    await asked.wait()
     running.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(running, 2)
