@@ -122,7 +122,7 @@ async def create_storage(
 async def update_storage(services: Services, viewer: Viewer, global_id: str, given: StorageChanges) -> SavedStorage:
     """Changes what is given. A changed connection is tried first, unless told not to.
 
-    Raises InvalidError, NotFoundError, the provider's RunError, ConflictError where objects would turn into missing ones.
+    Raises InvalidError, NotFoundError, the provider's RunError, ConflictError where objects would go missing.
     """
     columns = checked_options(given.options)
     before = await find_storage(services, viewer, global_id)
