@@ -144,9 +144,9 @@ def test_a_python_that_was_named_and_does_not_do_is_an_error(make: Make, tools: 
     assert "venv" not in uv_log.read_text()
 
 
-def test_without_uv_pip_does_the_same(make: Make, tools: Path, tmp_path: Path) -> None:
-    """A Python whose `-m venv` and `-m pip` only write down what they were asked."""
-    log = tmp_path / "python.log"
+def recording_python(tools: Path) -> Path:
+    """Puts a Python on the PATH that only writes down what `-m venv` and `-m pip` are asked: into the file returned."""
+    log = tools / "python.log"
     program(
         tools / "python3",
         f"""#!/usr/bin/env bash
@@ -157,8 +157,30 @@ case $1 in
 esac
 """,
     )
+    return log
+
+
+def test_without_uv_pip_does_the_same(make: Make, tools: Path) -> None:
+    log = recording_python(tools)
     assert make("env").returncode == 0
     venv, pins, project = log.read_text().splitlines()
     assert venv.startswith("-m venv ")
     assert "--require-hashes --requirement requirements/dev.txt" in pins
     assert "--no-deps --no-build-isolation --editable ." in project
+
+
+def test_an_environment_made_by_uv_is_made_again_where_uv_is_gone(
+    make: Make, tools: Path, uv_log: Path, tmp_path: Path
+) -> None:
+    """What uv makes has no pip in it."""
+    without_pip = tmp_path / "without-pip"
+    program(without_pip, f'#!/usr/bin/env bash\n[[ $* != *"import pip"* ]] && exec {sys.executable} "$@"\n')
+    program(tools / "uv", FAKE_UV.format(python=without_pip))
+    log = recording_python(tools)
+    assert make("env").returncode == 0
+    assert not log.exists()
+
+    (tools / "uv").unlink()
+    (tmp_path / "venv" / ".made-dev").unlink()
+    assert make("env").returncode == 0
+    assert log.read_text().splitlines()[0].startswith("-m venv ")

@@ -50,8 +50,11 @@ if [ -z "$python" ] && [ -z "$uv" ]; then
       "Install one (on Debian together with python3-venv), or name it: make env PYTHON=/path/to/python3.12"
 fi
 
+# An environment that uv made has no pip: without uv it can only be made again.
+good() { new_enough "$venv/bin/python" && { [ -n "$uv" ] || "$venv/bin/python" -c 'import pip' >/dev/null 2>&1; }; }
+
 [ ! -e "$venv/.incomplete" ] || rm -rf "$venv"
-if ! new_enough "$venv/bin/python"; then
+if ! good; then
   rm -rf "$venv"
   mkdir -p "$venv"
   : >"$venv/.incomplete"
