@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import wraps
+from logging import getLogger
 from typing import Any, ParamSpec, TypeVar, cast
 
-import structlog
 from graphql import GraphQLError, GraphQLFormattedError
+from strawberry.exceptions import MissingQueryError
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from gql.types import errors as types
 from sluicegate.core import errors
@@ -28,7 +30,10 @@ UNAUTHENTICATED = "UNAUTHENTICATED"
 TIMEOUT = "TIMEOUT"
 LIMIT = errors.ErrorCode.LIMIT.value
 
-_log = structlog.get_logger("sluicegate.graphql")
+_REFUSALS = (CannotGetOperationTypeError, InvalidOperationTypeError, MissingQueryError)
+"""What Strawberry raises for an operation that is not there or not allowed here."""
+
+_log = getLogger(__name__)
 
 _SHAPES: list[tuple[type[errors.UserError], type[types.UserError]]] = [
     (errors.NotFoundError, types.NotFoundError),
@@ -105,7 +110,11 @@ def log_errors(found: Iterable[GraphQLError], request_id: str | None) -> None:
     for error in found:
         if not is_shown(error):
             cause = _cause(error)
-            _log.error("graphql.internal_error", request_id=request_id, path=error.path, exc_info=cause)
+            _log.error(
+                "An operation met an internal error.",
+                extra={"request_id": request_id, "path": error.path},
+                exc_info=cause,
+            )
 
 
 def _format(error: GraphQLError, request_id: str, code: str | None, suggestions: bool) -> GraphQLFormattedError:
@@ -135,7 +144,7 @@ def _cause(error: GraphQLError) -> Exception | None:
     cause = error.original_error
     while isinstance(cause, GraphQLError):
         cause = cause.original_error
-    return cause
+    return None if isinstance(cause, _REFUSALS) else cause
 
 
 def _code(error: errors.SluicegateError) -> str:

@@ -6,9 +6,8 @@ import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from logging import getLogger
 from time import monotonic
-
-import structlog
 
 from models.access import ApiKey
 from models.access_queries import key_by_hash, mark_used
@@ -21,7 +20,7 @@ FRESH_SECONDS = 2.0
 USE_NOTED_EVERY = timedelta(minutes=1)
 _MAX_KEYS = 1_024
 
-_log = structlog.get_logger(__name__)
+_log = getLogger(__name__)
 
 
 @dataclass(slots=True)
@@ -95,7 +94,7 @@ class KeyRing:
             async with database.write(ALL) as session:
                 await mark_used(session, key_id, moment, unless_after=moment - USE_NOTED_EVERY)
         except Exception as error:  # noqa: BLE001 - a full disk must not end requests that only read
-            _log.warning("key.use_not_noted", key=key_id, error=type(error).__name__)
+            _log.warning("The use of a key could not be noted.", extra={"key": key_id, "error": type(error).__name__})
         finally:
             self._noting.pop(key_id, None)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 
 from graphql import DocumentNode, GraphQLError, NoSchemaIntrospectionCustomRule
@@ -29,8 +30,13 @@ class CachedParser(ParserCache):
 
     def on_parse(self) -> Iterator[None]:
         """Takes the document from the cache, or parses it."""
-        self.execution_context.parse_options["max_tokens"] = self._tokens
-        yield from super().on_parse()
+        operation = self.execution_context
+        operation.parse_options["max_tokens"] = self._tokens
+        # What cannot be parsed is left to Strawberry, which makes a result of the error; out of a hook it would break
+        # the stream of a subscription.
+        with suppress(GraphQLError):
+            operation.graphql_document = self.cached_parse_document(operation.query, **operation.parse_options)
+        yield
 
 
 class CachedValidation(ValidationCache):

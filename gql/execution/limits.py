@@ -86,7 +86,7 @@ class _Walk:
         self, node: OperationDefinitionNode | FieldNode | FragmentSpreadNode | InlineFragmentNode
     ) -> None:
         """Counts the directives of a node. Raises _PassedError."""
-        self._directives += len(node.directives)
+        self._directives += len(node.directives or ())
         if self._directives > self._limits.directives:
             raise _PassedError(f"The operation has more than {self._limits.directives} directives.")
 

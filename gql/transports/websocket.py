@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from logging import getLogger
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from starlette.websockets import WebSocketDisconnect
 from strawberry.types.execution import PreExecutionError
 
@@ -38,7 +38,7 @@ _MAX_ID = 128
 _MAX_REASON = 123
 """Bytes that a close frame has for its reason (RFC 6455, section 5.5.1)."""
 
-_log = structlog.get_logger(__name__)
+_log = getLogger(__name__)
 
 
 class Closing(Exception):  # noqa: N818 - not an error: how a connection ends
@@ -174,7 +174,7 @@ class Connection:
         except _GoneError:
             self._broken.set()
         except Exception:  # noqa: BLE001 - logged, and told to the client as what it is
-            _log.exception("graphql.operation_failed", request_id=self._request_id)
+            _log.exception("An operation ended with an internal error.", extra={"request_id": self._request_id})
             self._forget(number)
             await self._send_error(number, [plain_error("Internal error", INTERNAL, self._request_id)])
         finally:

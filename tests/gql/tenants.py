@@ -139,7 +139,7 @@ class Tenants:
             namespace="default",
         )
         key = await self.gateway.data(
-            "mutation { createApiKey(input: {name: \"test\", scopes: [ADMIN]}) { secret errors { message } } }",
+            'mutation { createApiKey(input: {name: "test", scopes: [ADMIN]}) { secret errors { message } } }',
             namespace=name,
         )
         found = split_id(made["createNamespace"]["namespace"]["id"])

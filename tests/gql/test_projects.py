@@ -7,7 +7,9 @@ import pytest
 
 from tests.gql.tenants import Tenant
 
-FIELDS = "project { id name description objectSchema createdAt updatedAt namespace { name } } errors { code message path }"
+FIELDS = (
+    "project { id name description objectSchema createdAt updatedAt namespace { name } } errors { code message path }"
+)
 CREATE = f"mutation($input: CreateProjectInput!) {{ createProject(input: $input) {{ {FIELDS} }} }}"
 UPDATE = f"mutation($input: UpdateProjectInput!) {{ updateProject(input: $input) {{ {FIELDS} }} }}"
 
@@ -47,7 +49,9 @@ async def test_a_project_is_created_found_and_changed(tenant: Tenant) -> None:
         ({"name": "x", "objectSchema": {"title": "nul \x00"}}, ["objectSchema"]),
     ],
 )
-async def test_bad_values_are_typed_errors_with_their_place(tenant: Tenant, given: dict[str, Any], path: list[str]) -> None:
+async def test_bad_values_are_typed_errors_with_their_place(
+    tenant: Tenant, given: dict[str, Any], path: list[str]
+) -> None:
     answer = (await tenant.data(CREATE, input=given))["createProject"]
     assert answer["project"] is None
     assert [(error["code"], error["path"]) for error in answer["errors"]] == [("INVALID", path)]
@@ -77,7 +81,9 @@ async def test_stats_count_what_is_there_and_what_is_missing(tenant: Tenant) -> 
         *tenant.objects(project, storage, ["c.txt"], modality="TEXT", size_bytes=None),
         *tenant.objects(project, storage, ["gone.png"], modality="IMAGE", size_bytes=99, status="MISSING"),
     )
-    query = "query($id: ID!) { project(id: $id) { stats { objects bytes missing byModality { modality objects bytes } } } }"
+    query = (
+        "query($id: ID!) { project(id: $id) { stats { objects bytes missing byModality { modality objects bytes } } } }"
+    )
     assert (await tenant.data(query, id=project))["project"]["stats"] == {
         "objects": 3,
         "bytes": 20,

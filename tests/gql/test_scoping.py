@@ -99,8 +99,15 @@ def test_every_root_field_asks_for_a_scope() -> None:
     scopes = dict(root_scopes(Query, Mutation, Subscription))
     assert None not in scopes.values()
     admin = {name for name, scope in scopes.items() if scope is Scope.ADMIN}
-    assert admin == {"Query.api_keys", "Mutation.create_api_key", "Mutation.create_namespace", "Mutation.revoke_api_key"}
-    assert all(scope is Scope.WRITE for name, scope in scopes.items() if name.startswith("Mutation") and name not in admin)
+    assert admin == {
+        "Query.api_keys",
+        "Mutation.create_api_key",
+        "Mutation.create_namespace",
+        "Mutation.revoke_api_key",
+    }
+    assert all(
+        scope is Scope.WRITE for name, scope in scopes.items() if name.startswith("Mutation") and name not in admin
+    )
 
 
 @pytest.fixture
