@@ -49,7 +49,7 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
         embedded = uses_sqlite(settings)
         if embedded:
             stack.enter_context(directory)
-        database = Database(database_url(settings, directory))
+        database = Database(settings.database_url or directory.make_database())
         stack.push_async_callback(database.close)
         await migrate.upgrade(database)
         secrets = await open_secrets(settings, directory, database)

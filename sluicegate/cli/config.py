@@ -75,6 +75,7 @@ async def open_database(settings: Settings) -> AsyncGenerator[Database]:
     try:
         if uses_sqlite(settings) and directory.holder() is None:
             with directory:
+                directory.make_database()
                 await migrate.upgrade(database)
         elif not (await migrate.state(database)).up_to_date:
             raise ConfigurationError("The database's schema is not this version's.", hint="Run: sluicegate migrate")

@@ -34,12 +34,12 @@ def print_schema() -> None:
 async def _migrate(settings: Settings) -> tuple[str | None, str]:
     from models import migrate as migrations
     from models.database import Database
-    from sluicegate.app.parts import database_url, uses_sqlite
+    from sluicegate.app.parts import uses_sqlite
     from sluicegate.core.datadir import DataDirectory
 
     directory = DataDirectory(settings.data_dir)
     with directory if uses_sqlite(settings) else nullcontext():
-        database = Database(database_url(settings, directory))
+        database = Database(settings.database_url or directory.make_database())
         try:
             state = await migrations.upgrade(database)
         finally:

@@ -69,8 +69,6 @@ class DataDirectory:
         os.truncate(handle, 0)
         os.pwrite(handle, f"{os.getpid()}\n".encode(), 0)
         self._lock = handle
-        # SQLite would make the file with the process's umask; its journals take the mode of the file.
-        (self.path / DATABASE_FILE).touch(_PRIVATE_FILE)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -79,6 +77,14 @@ class DataDirectory:
                 os.truncate(self._lock, 0)
             os.close(self._lock)
             self._lock = None
+
+    def make_database(self) -> str:
+        """The address of the embedded mode's database, whose empty file is made if there is none.
+
+        SQLite would make it with the process's umask; its journals take the mode that the file has.
+        """
+        (self.path / DATABASE_FILE).touch(_PRIVATE_FILE)
+        return self.database_url
 
     def holder(self) -> int | None:
         """The process id of the gateway that runs on this directory; None when there is none."""

@@ -1,4 +1,4 @@
-"""The demo, step by step, through GraphQL alone: a project, a storage, a sync, a change, a sync that finds just that."""
+"""The demo, step by step, through GraphQL alone: a storage, a sync, a change, and a sync that finds just that."""
 
 from __future__ import annotations
 
