@@ -1,6 +1,6 @@
-"""CPU time a key of listing a bucket: our lister against the plain aioboto3 paginator, both from the same canned server.
+"""CPU time a key of listing a bucket: our lister against aioboto3's plain paginator, from one canned server.
 
-Run: python -m benchmarks.listing [--keys 100000]. The server runs in a process of its own; only this process's CPU counts.
+Run: python -m benchmarks.listing [--keys 100000]. The server has a process of its own; only this one's CPU counts.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import argparse
 import asyncio
 import subprocess
 import sys
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import aclosing, contextmanager
-from collections.abc import Awaitable, Callable, Iterator
 from time import perf_counter, process_time
+from typing import Any
 
 import aioboto3
 from botocore.config import Config
@@ -22,7 +23,7 @@ from sluicegate.providers.base import ProviderContext
 
 
 @contextmanager
-def responder(keys: int) -> Iterator[str]:
+def responder(keys: int) -> Generator[str, None, None]:
     """The endpoint of a canned server in another process."""
     command = [sys.executable, "-m", "tests.support.s3_responder", "--keys", str(keys)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
@@ -47,7 +48,7 @@ async def ours(endpoint: str) -> int:
 
 
 async def aioboto3_paginator(endpoint: str) -> int:
-    session = aioboto3.Session(aws_access_key_id="A", aws_secret_access_key="B", region_name="us-east-1")
+    session: Any = aioboto3.Session(aws_access_key_id="A", aws_secret_access_key="B", region_name="us-east-1")
     async with session.client("s3", endpoint_url=endpoint, config=Config(s3={"addressing_style": "path"})) as client:
         found = 0
         async for page in client.get_paginator("list_objects_v2").paginate(Bucket="bucket"):
@@ -55,7 +56,7 @@ async def aioboto3_paginator(endpoint: str) -> int:
         return found
 
 
-def measure(name: str, keys: int, work: Callable[[str], Awaitable[int]], endpoint: str) -> float:
+def measure(name: str, keys: int, work: Callable[[str], Coroutine[Any, Any, int]], endpoint: str) -> float:
     asyncio.run(work(endpoint))  # warm: imports, compiled paths
     cpu, wall = process_time(), perf_counter()
     found = asyncio.run(work(endpoint))

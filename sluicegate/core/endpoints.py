@@ -109,7 +109,7 @@ class EndpointPolicy:
 
 
 def refusal(host: str, port: int) -> FatalError:
-    """The error for an endpoint that is not public. It does not say what the name resolves to: that is the network's own."""
+    """The error for an endpoint that is not public. It does not say what a name resolves to."""
     return FatalError(
         f"The endpoint {host[:255]} is not a public address, so it was not contacted.",
         code=ErrorCode.PROVIDER_REFUSED,

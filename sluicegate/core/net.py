@@ -1,8 +1,9 @@
 """The one guarded way out: every byte that Sluicegate sends to an endpoint a tenant gave goes through a `Connector`.
 
-The guard stands where connections are made, three times: an IP literal before aiohttp (which looks literals up nowhere),
-every answer of every look-up (nothing is cached, so a name that turns private at the second look-up is refused then), and
-the address a socket is about to be opened for. No redirects, no cookies, no proxy or netrc from the environment.
+The guard stands where connections are made, three times: an IP literal before aiohttp (which looks literals up
+nowhere), every answer of every look-up (nothing is cached, so a name that turns private at the second look-up is
+refused then), and the address a socket is about to be opened for. No redirects, no cookies, no proxy or netrc from the
+environment.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import socket
 import ssl
 from collections.abc import Mapping
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Self
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -69,7 +70,7 @@ class GuardedConnector(aiohttp.TCPConnector):
     """aiohttp's connector with the policy at each connection, also those that are taken from the pool."""
 
     def __init__(self, policy: EndpointPolicy, resolver: AbstractResolver) -> None:
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  # aiohttp says `tuple` for a socket address
             resolver=resolver,
             use_dns_cache=False,
             family=socket.AF_UNSPEC,
@@ -92,8 +93,8 @@ class GuardedConnector(aiohttp.TCPConnector):
         finally:
             _named.reset(token)
 
-    def _open_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
-        family, kind, protocol, _, target = info
+    def _open_socket(self, info: tuple[Any, ...]) -> socket.socket:
+        family, kind, protocol, _, target = info  # as getaddrinfo gives it
         address = parse_address(str(target[0]))
         port = int(target[1])
         if address is None or not (_named.get() or self._policy.allows_address(address, port)):
@@ -139,7 +140,7 @@ class Connector:
             await session.close()
             await self.resolver.close()
 
-    async def __aenter__(self) -> Connector:
+    async def __aenter__(self) -> Self:
         await self.open()
         return self
 
@@ -182,7 +183,7 @@ class Connector:
 
 
 def transport_error(error: BaseException, host: str) -> RunError:
-    """The run error for what aiohttp raises before or during a response. Never contains more of the URL than its host."""
+    """The run error for what aiohttp raises before or during a response. Of the URL it contains the host alone."""
     if isinstance(error, RunError):
         return error
     if isinstance(error, (aiohttp.ClientConnectorCertificateError, ssl.SSLCertVerificationError)):

@@ -1,7 +1,7 @@
 """What a provider is: a small required interface, declared capabilities, one conformance suite for all of them.
 
-A provider reads one storage. It knows nothing of rows, jobs or GraphQL; it raises the run errors of `core.errors`, so that
-the engine knows what to do next without knowing the provider.
+A provider reads one storage. It knows nothing of rows, jobs or GraphQL; it raises the run errors of `core.errors`, so
+that the engine knows what to do next without knowing the provider.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ class Entry(NamedTuple):
     """One object of a listing.
 
     `key`: its identity in the source, as bytes (S3: the key; LOCAL: the path below the storage's folder).
-    `size`: bytes. `modified`: microseconds since the epoch. `fingerprint`: changes when the content changes, compared as
-    it is. `path` and `mime_type`: where they are not those of the key.
+    `size`: bytes. `modified`: microseconds since the epoch. `fingerprint`: changes when the content changes, compared
+    as it is. `path` and `mime_type`: where they are not those of the key.
     """
 
     key: bytes
@@ -121,8 +121,8 @@ class Provider(Protocol):
     ) -> AsyncGenerator[Page]:
         """Everything under the storage's path, in ascending byte order of the key, from `cursor` on, in pages.
 
-        `limit`: stop asking the source after about so many entries. Not recursive: only the top level. No page is empty; an
-        empty source has none. Use with `contextlib.aclosing`: a page may be on its way.
+        `limit`: stop asking the source after about so many entries. Not recursive: only the top level. No page is
+        empty; an empty source has none. Use with `contextlib.aclosing`: a page may be on its way.
         Raises RunError: ThrottledError and RetriableError may be tried again from the last page's cursor.
         """
         ...
@@ -130,8 +130,9 @@ class Provider(Protocol):
     def read(
         self, key: bytes, *, start: int = 0, end: int | None = None, fingerprint: str | None = None
     ) -> AbstractAsyncContextManager[Content]:
-        """The object's bytes from `start` up to `end` (exclusive). With `fingerprint`: SkippableError when it changed since.
+        """The object's bytes from `start` up to `end` (exclusive).
 
+        With `fingerprint`: SkippableError when it changed since.
         Raises SkippableError when the object is gone or refused, FatalError, RetriableError, ThrottledError.
         """
         ...

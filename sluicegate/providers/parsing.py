@@ -34,7 +34,7 @@ def camel(name: str) -> str:
 
 
 def parse_settings(model: type[Model], values: Mapping[str, Any], root: Sequence[str]) -> Model:
-    """`values` as a `model`; None counts as not given. Raises InvalidError for the first problem, its path below `root`."""
+    """`values` as a `model`; None counts as not given. Raises InvalidError for the first problem, below `root`."""
     try:
         return model.model_validate({name: value for name, value in values.items() if value is not None})
     except ValidationError as error:

@@ -43,7 +43,7 @@ class ProviderPackage(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProviderSpec:
-    """One kind of storage. `extra`: of the installation, where it needs one, and `needs`: the modules that it brings."""
+    """One kind of storage. `extra`: of the installation, where it needs one; `needs`: the modules that this brings."""
 
     type: ProviderType
     name: str

@@ -10,7 +10,7 @@ from time import monotonic
 class Bucket:
     """`rate` tokens a second, at most one second's worth saved up; None: no ceiling.
 
-    A take beyond what is there is granted at once and paid by the next ones, so that a chunk larger than the bucket works.
+    A take beyond what is there is granted at once and paid by the next ones, so a chunk larger than the bucket works.
     """
 
     def __init__(self, rate: float | None, clock: Callable[[], float] = monotonic) -> None:

@@ -73,7 +73,8 @@ def test_addresses_of_the_internet_are_public(address: str) -> None:
 
 
 LOOPBACK_SPELLINGS = [
-    "127.0.0.1", "127.0.0.1.", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "[::1]", "[::ffff:127.0.0.1]",
+    "127.0.0.1", "127.0.0.1.", "2130706433", "0x7f000001", "0x7f.1", "0177.0.0.1", "127.1", "[::1]",
+    "[::ffff:127.0.0.1]",
     "[::ffff:7f00:1]", "0", "localhost", "localhost.",
 ]  # fmt: skip
 
@@ -97,7 +98,9 @@ def test_every_spelling_of_loopback_is_refused_early(host: str) -> None:
     assert caught.value.provider_code == "ENDPOINT_REFUSED"
 
 
-@pytest.mark.parametrize("url", ["ftp://example.com", "file:///etc/passwd", "//example.com", "http://", "", "http://u:p@e.com"])
+@pytest.mark.parametrize(
+    "url", ["ftp://example.com", "file:///etc/passwd", "//example.com", "http://", "", "http://u:p@e.com"]
+)
 def test_what_is_no_http_address_is_refused_early(url: str) -> None:
     with pytest.raises(FatalError) as caught:
         Connector().check_url(url)
@@ -105,14 +108,18 @@ def test_what_is_no_http_address_is_refused_early(url: str) -> None:
     assert "u:p" not in caught.value.message
 
 
-@pytest.mark.parametrize("allowed", ["127.0.0.1", "127.0.0.0/8", "127.0.0.1:{port}", "storage.test", "Storage.Test.:{port}"])
+@pytest.mark.parametrize(
+    "allowed", ["127.0.0.1", "127.0.0.0/8", "127.0.0.1:{port}", "storage.test", "Storage.Test.:{port}"]
+)
 async def test_what_the_operator_allows_is_reached(server: S3Responder, allowed: str) -> None:
     resolver = FakeResolver("127.0.0.1")
     async with Connector(allowed.format(port=server.port), resolver=resolver) as connector:
         assert await get(connector, f"http://storage.test:{server.port}/") == b"hello"
 
 
-@pytest.mark.parametrize("allowed", ["", "other.test", "10.0.0.0/8", "127.0.0.1:1", "storage.test:1", "test", "[::1]:80"])
+@pytest.mark.parametrize(
+    "allowed", ["", "other.test", "10.0.0.0/8", "127.0.0.1:1", "storage.test:1", "test", "[::1]:80"]
+)
 async def test_what_the_operator_does_not_allow_is_not_reached(server: S3Responder, allowed: str) -> None:
     async with Connector(allowed, resolver=FakeResolver("127.0.0.1")) as connector:
         with pytest.raises(FatalError):
@@ -196,7 +203,9 @@ async def test_cookies_are_not_kept(server: S3Responder) -> None:
     assert "cookie" not in server.requests[1].headers
 
 
-@pytest.mark.parametrize("allowed", ["http://x", "*", "*.internal", "10.0.0.0/33", "10.0.0.1/8", "a:b", "a:0", "a:70000", "a b", "u@h"])
+@pytest.mark.parametrize(
+    "allowed", ["http://x", "*", "*.internal", "10.0.0.0/33", "10.0.0.1/8", "a:b", "a:0", "a:70000", "a b", "u@h"]
+)
 def test_a_bad_setting_is_named(allowed: str) -> None:
     with pytest.raises(ConfigurationError, match="SLUICEGATE_ALLOWED_ENDPOINTS"):
         Connector(allowed)
@@ -225,7 +234,12 @@ async def test_errors_of_the_network_say_what_happened(server: S3Responder, monk
         assert await code(f"{server.endpoint}/?secret") == "CONNECTION_RESET"
         server.always = Stall()
         assert await code(f"{server.endpoint}/?secret") == "TIMEOUT"
-        assert await code(f"https://127.0.0.1:{server.port}/?secret") in ("TLS", "TIMEOUT", "CONNECT", "CONNECTION_RESET")
+        assert await code(f"https://127.0.0.1:{server.port}/?secret") in (
+            "TLS",
+            "TIMEOUT",
+            "CONNECT",
+            "CONNECTION_RESET",
+        )
         await server.stop()
         assert await code(f"{server.endpoint}/?secret") == "CONNECT"
 

@@ -15,7 +15,8 @@ from sluicegate.providers.base import Check, CheckStatus, Entry, Provider
 LONG = b"long/" + b"k" * 120 + b"/" + b"m" * 120
 ODD_KEYS = [
     b"a", b"a-b", b"a.b", b"b/c", b"b/d/e", b"b-c", b"A", b".hidden", b".folder/file", b"Z/z",
-    b"new\nline", b"tab\tkey", "emoji-\U0001f600".encode(), "\u00e9".encode(), "e\u0301".encode(), "\U0010ffff".encode(), "\uffee".encode(),
+    b"new\nline", b"tab\tkey", "emoji-\U0001f600".encode(), "\u00e9".encode(), "e\u0301".encode(),
+    "\U0010ffff".encode(), "\uffee".encode(),
     b"pct%2Fx", b"pct%20x", b"pct%", b"q?x=1&y#z", b"quote'\"", b"<&>]]>", b"star*~()!$,;:@=", b"brack[et]{s}|^`",
     LONG,
 ]  # fmt: skip
@@ -46,7 +47,7 @@ class Source(ABC):
 
 async def entries_of(provider: Provider, **options: Any) -> list[Entry]:
     """Everything that a listing gives."""
-    async with aclosing(provider.list(**options)) as pages:  # type: ignore[type-var]
+    async with aclosing(provider.list(**options)) as pages:
         return [entry async for page in pages for entry in page.entries]
 
 
@@ -91,7 +92,7 @@ class ProviderConformance:
         async with source.open() as provider:
             everything = [entry.key for entry in await entries_of(provider)]
             for count in range(1, len(everything)):
-                async with aclosing(provider.list(limit=count)) as pages:  # type: ignore[type-var]
+                async with aclosing(provider.list(limit=count)) as pages:
                     start = [page async for page in pages]
                 cursor = json.loads(json.dumps(start[-1].cursor))
                 first = [entry.key for page in start for entry in page.entries]
@@ -103,14 +104,14 @@ class ProviderConformance:
         for key in (b"a", b"b/1", b"b/2", b"c"):
             await source.put(key, b"1")
         async with source.open() as provider:
-            async with aclosing(provider.list(limit=2)) as pages:  # type: ignore[type-var]
+            async with aclosing(provider.list(limit=2)) as pages:
                 cursor = [page.cursor async for page in pages][-1]
             await source.delete(b"b/1")
             assert [entry.key for entry in await entries_of(provider, cursor=cursor)] == [b"b/2", b"c"]
 
     async def test_an_empty_source_has_no_page(self, source: Source) -> None:
         async with source.open() as provider:
-            async with aclosing(provider.list()) as pages:  # type: ignore[type-var]
+            async with aclosing(provider.list()) as pages:
                 assert [page async for page in pages] == []
             checks = await checks_of(provider)
         assert checks["list"].status is CheckStatus.WARNING
@@ -140,7 +141,8 @@ class ProviderConformance:
         await source.put(b"digits", b"0123456789")
         async with source.open() as provider:
             for start, end, expected in [
-                (0, None, b"0123456789"), (0, 4, b"0123"), (3, 7, b"3456"), (7, None, b"789"), (7, 100, b"789"), (9, 10, b"9"),
+                (0, None, b"0123456789"), (0, 4, b"0123"), (3, 7, b"3456"), (7, None, b"789"), (7, 100, b"789"),
+                (9, 10, b"9"),
                 (4, 4, b""),
             ]:  # fmt: skip
                 async with provider.read(b"digits", start=start, end=end) as content:

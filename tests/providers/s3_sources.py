@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, Self
 
 from sluicegate.core.net import Connector
 from sluicegate.providers import s3
@@ -32,7 +32,7 @@ class Bucket(Source):
         self.secrets = (secret_key,)
         self.connector = Connector("127.0.0.1")
 
-    async def __aenter__(self) -> Bucket:
+    async def __aenter__(self) -> Self:
         await self.connector.open()
         return self
 
@@ -59,11 +59,11 @@ class Bucket(Source):
 
     def context(self, **changes: Any) -> ProviderContext:
         """What the process gives."""
-        values = {"connector": self.connector, "namespace": "tenant", "namespace_id": 1, **changes}
+        values: dict[str, Any] = {"connector": self.connector, "namespace": "tenant", "namespace_id": 1, **changes}
         return ProviderContext(local_roots={}, data_dir="", **values)
 
     @asynccontextmanager
-    async def open(self, **changes: Any) -> AsyncIterator[Provider]:
+    async def open(self, **changes: Any) -> AsyncGenerator[Provider, None]:
         context = self.context(**{name: changes.pop(name) for name in _CONTEXT if name in changes})
         settings = s3.parse({**self.values, **changes}, context=context)
         async with s3.open_provider(settings, context) as provider:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -45,7 +46,8 @@ def assumed(lives: timedelta = timedelta(hours=1)) -> Reply:
     text = (
         '<AssumeRoleResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><AssumeRoleResult><Credentials>'
         "<AccessKeyId>ASIATEMPORARY</AccessKeyId><SecretAccessKey>temporary-secret</SecretAccessKey>"
-        f"<SessionToken>temporary/token+=</SessionToken><Expiration>{(now() + lives).strftime('%Y-%m-%dT%H:%M:%SZ')}</Expiration>"
+        "<SessionToken>temporary/token+=</SessionToken>"
+        f"<Expiration>{(now() + lives).strftime('%Y-%m-%dT%H:%M:%SZ')}</Expiration>"
         "</Credentials></AssumeRoleResult></AssumeRoleResponse>"
     )
     return Reply(200, text.encode())
@@ -106,9 +108,15 @@ async def test_keys_are_renewed_before_they_expire() -> None:
     assert all(item is made[1] for item in found)
 
 
+def refused(code: str, namespace: str = "") -> Reply:
+    """STS's form of an error."""
+    text = f"<ErrorResponse{namespace}><Error><Code>{code}</Code></Error></ErrorResponse>"
+    return Reply(403, text.encode())
+
+
 STS: list[tuple[Reply, type[RunError], ErrorCode]] = [
-    (Reply(403, b"<ErrorResponse xmlns='https://sts.amazonaws.com/doc/2011-06-15/'><Error><Code>AccessDenied</Code></Error></ErrorResponse>"), FatalError, ErrorCode.PROVIDER_AUTH),
-    (Reply(403, b"<ErrorResponse><Error><Code>InvalidClientTokenId</Code></Error></ErrorResponse>"), FatalError, ErrorCode.PROVIDER_AUTH),
+    (refused("AccessDenied", " xmlns='https://sts.amazonaws.com/'"), FatalError, ErrorCode.PROVIDER_AUTH),
+    (refused("InvalidClientTokenId"), FatalError, ErrorCode.PROVIDER_AUTH),
     (error(400, "Throttling"), ThrottledError, ErrorCode.PROVIDER_UNAVAILABLE),
     (Reply(500, b""), RetriableError, ErrorCode.PROVIDER_UNAVAILABLE),
     (Reply(200, b"<html/>"), FatalError, ErrorCode.PROVIDER_REFUSED),
@@ -134,10 +142,12 @@ async def test_a_role_that_cannot_be_assumed(
 async def test_a_role_on_moto(moto: MotoServer) -> None:
     bucket = moto.create_bucket()
     moto.put(bucket, {"a": b"1"})
-    async with Bucket(moto.endpoint, bucket, moto_server.ACCESS_KEY, moto_server.SECRET_KEY) as source:
-        async with source.open(role_arn=ROLE, external_id="x-1") as provider:
-            assert await body_of(provider, b"a") == b"1"
-            assert (await checks_of(provider))["authenticate"].status is CheckStatus.PASSED
+    async with (
+        Bucket(moto.endpoint, bucket, moto_server.ACCESS_KEY, moto_server.SECRET_KEY) as source,
+        source.open(role_arn=ROLE, external_id="x-1") as provider,
+    ):
+        assert await body_of(provider, b"a") == b"1"
+        assert (await checks_of(provider))["authenticate"].status is CheckStatus.PASSED
 
 
 async def test_the_machines_keys_are_never_used_by_themselves(
@@ -171,7 +181,8 @@ async def test_nothing_of_the_environment_is_used_beside_given_keys(
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Credentials in every place where a machine has them."""
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "AKIDMACHINE", "AWS_SECRET_ACCESS_KEY": "machine-secret", "AWS_SESSION_TOKEN": "machine-token",
+        "AWS_ACCESS_KEY_ID": "AKIDMACHINE", "AWS_SECRET_ACCESS_KEY": "machine-secret",
+        "AWS_SESSION_TOKEN": "machine-token",
         "AWS_REGION": "eu-north-1", "AWS_DEFAULT_REGION": "eu-north-1", "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
     }.items():  # fmt: skip
         monkeypatch.setenv(name, value)
@@ -233,6 +244,7 @@ async def test_a_machine_without_credentials(monkeypatch: pytest.MonkeyPatch, tm
     ],
 )
 def test_where_sts_is(endpoint: str | None, region: str | None, expected: tuple[str, str]) -> None:
-    given = {name: value for name, value in {"s3_endpoint": endpoint, "region_name": region}.items() if value}
+    values = {"s3_endpoint": endpoint, "region_name": region}
+    given: dict[str, Any] = {name: value for name, value in values.items() if value}
     url, signed_for = sts_endpoint(Settings(bucket="bucket", **given))
     assert (str(url), signed_for) == expected

@@ -1,4 +1,4 @@
-"""What an S3 server can do wrong, played by the responder: each has its own error, and none loses or invents an object."""
+"""What an S3 server can do wrong, played by the responder: each has its own error, none loses or invents an object."""
 
 from __future__ import annotations
 
@@ -141,12 +141,17 @@ async def test_after_a_throttling_the_listing_goes_on_where_it_was(server: S3Res
     async with source.open() as provider:
         found: list[bytes] = []
         cursor: dict[str, Any] | None = None
-        with pytest.raises(ThrottledError):
-            async with aclosing(provider.list()) as pages:  # type: ignore[type-var]
+
+        async def first_pages() -> None:
+            nonlocal cursor
+            async with aclosing(provider.list()) as pages:
                 async for got in pages:
-                    found += [entry.key for entry in got.entries]
+                    found.extend(entry.key for entry in got.entries)
                     cursor = json.loads(json.dumps(got.cursor))
                     server.always = error(503, "SlowDown")
+
+        with pytest.raises(ThrottledError):
+            await first_pages()
         server.always = None
         found += [entry.key for entry in await entries_of(provider, cursor=cursor)]
     assert found == list(Canned(2500).keys)
@@ -189,7 +194,7 @@ async def test_a_server_that_stops_talking(
 
 BILLION = "".join(f'<!ENTITY l{n} "{f"&l{n - 1};" * 10}">' for n in range(1, 10))
 BOMBS = {
-    "billion laughs": f"<!DOCTYPE b [<!ENTITY l0 'lol'>{BILLION}]><ListBucketResult><Prefix>&l9;</Prefix></ListBucketResult>",
+    "billion laughs": f"<!DOCTYPE b [<!ENTITY l0 'lol'>{BILLION}]><ListBucketResult>&l9;</ListBucketResult>",
     "external entity": "<!DOCTYPE b [<!ENTITY e SYSTEM 'file:///etc/hostname'>]><ListBucketResult><Contents><Key>&e;</Key></Contents></ListBucketResult>",
     "external dtd": "<!DOCTYPE b SYSTEM '{endpoint}/evil.dtd'><ListBucketResult/>",
     "depth": "<ListBucketResult>" + "<a>" * 100_000 + "</a>" * 100_000 + "</ListBucketResult>",
@@ -374,7 +379,7 @@ async def test_a_multipart_etag_pins_too(server: S3Responder, source: Bucket) ->
 
 async def test_the_next_page_is_fetched_while_one_is_used_and_only_that(server: S3Responder, source: Bucket) -> None:
     server.objects = Canned(5000)
-    async with source.open() as provider, aclosing(provider.list()) as pages:  # type: ignore[type-var]
+    async with source.open() as provider, aclosing(provider.list()) as pages:
         await anext(pages)
         async with source.open() as other:
             await entries_of(other, limit=1)
@@ -412,9 +417,10 @@ async def test_a_bucket_that_may_be_written_but_not_listed(server: S3Responder, 
     assert "s3:ListBucket" in (checks["list"].hint or "")
 
 
+RULE = b"<CORSConfiguration><CORSRule><AllowedMethod>%b</AllowedMethod></CORSRule></CORSConfiguration>"
 CORS: list[tuple[Reply, CheckStatus]] = [
-    (Reply(200, b"<CORSConfiguration><CORSRule><AllowedMethod>GET</AllowedMethod></CORSRule></CORSConfiguration>"), CheckStatus.PASSED),
-    (Reply(200, b"<CORSConfiguration><CORSRule><AllowedMethod>PUT</AllowedMethod></CORSRule></CORSConfiguration>"), CheckStatus.WARNING),
+    (Reply(200, RULE % b"GET"), CheckStatus.PASSED),
+    (Reply(200, RULE % b"PUT"), CheckStatus.WARNING),
     (error(404, "NoSuchCORSConfiguration"), CheckStatus.WARNING),
     (error(403, "AccessDenied"), CheckStatus.WARNING),
     (error(501, "NotImplemented"), CheckStatus.WARNING),

@@ -75,7 +75,7 @@ def test_good_settings_keep_their_secrets_to_themselves() -> None:
     )
     assert settings.s3_endpoint == "http://minio:9000"
     assert "hidden" not in f"{settings!r}{settings.model_dump()}{settings.model_dump_json()}"
-    assert s3.SECRETS < set(s3.Settings.model_fields)
+    assert set(s3.Settings.model_fields) > s3.SECRETS
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,8 @@
 """An S3 server of a few hundred lines that costs next to nothing and fails on demand: for fault tests and benchmarks.
 
-It lists (V2, byte order, start-after, tokens, delimiter), gets (ranges, If-Match), puts and deletes any key, checks no signature, and
-follows a script of faults. `python -m tests.support.s3_responder --keys 100000` serves canned objects from a process of its own.
+It lists (V2, byte order, start-after, tokens, delimiter), gets (ranges, If-Match), puts and deletes any key, checks no
+signature, and follows a script of faults. `python -m tests.support.s3_responder --keys 100000` serves canned objects
+from a process of its own.
 """
 
 from __future__ import annotations
@@ -255,7 +256,8 @@ class S3Responder:
         return (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NAMESPACE}"><Name>{self.bucket}</Name>'
             f"<EncodingType>url</EncodingType><KeyCount>{len(out)}</KeyCount>"
-            f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>{token}{''.join(out)}{common}</ListBucketResult>"
+            f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>{token}"
+            f"{''.join(out)}{common}</ListBucketResult>"
         ).encode()
 
     def prepare(self) -> None:

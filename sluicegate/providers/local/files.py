@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 from sluicegate.core.errors import ErrorCode, FatalError, RetriableError, RunError, SkippableError
@@ -29,8 +29,8 @@ class Folder:
         self._parts = tuple(parts)
 
     @contextmanager
-    def open(self, below: Sequence[bytes] = ()) -> Iterator[int]:
-        """A descriptor of the folder, or of one `below` it. Raises OSError for what is below, FatalError for the folder itself."""
+    def open(self, below: Sequence[bytes] = ()) -> Generator[int, None, None]:
+        """A descriptor of the folder, or of one `below` it. Raises OSError for what is below, FatalError for itself."""
         try:
             current = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
@@ -50,7 +50,7 @@ class Folder:
             os.close(current)
 
     def open_file(self, key: bytes) -> int:
-        """A descriptor of a regular file. Raises SkippableError when there is none or it may not be read, RetriableError."""
+        """A descriptor of a regular file. Raises SkippableError when there is none or it is refused, RetriableError."""
         *below, name = key.split(b"/")
         if b"\x00" in key or any(part in (b"", b".", b"..") for part in (*below, name)):
             raise _gone(key)
@@ -70,7 +70,8 @@ class Folder:
 def fingerprint_of(found: os.stat_result) -> str:
     """Changes when a file is rewritten: modification time in nanoseconds, size, inode.
 
-    Not told apart: an in-place rewrite to the same size that puts the old time back, or comes within the file system's clock tick.
+    Not told apart: an in-place rewrite to the same size that puts the old time back, or that comes within one tick of
+    the file system's clock.
     """
     return f"{found.st_mtime_ns:x}-{found.st_size}-{found.st_ino:x}"
 

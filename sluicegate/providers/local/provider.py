@@ -1,4 +1,4 @@
-"""A folder as a provider. Files are touched only in the provider's own few threads: a hanging disk stops nothing else."""
+"""A folder as a provider. Files are touched only in its own few threads, so that a hanging disk stops nothing else."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class LocalContent:
         self.mime_type: str | None = None
         self.fingerprint: str | None = fingerprint_of(state)
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes. Raises RetriableError when the file changed while it was read."""
         place = self._start
         while place < self._end:
@@ -74,11 +74,11 @@ class LocalProvider:
 
     def list(
         self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Regular files in byte order of their path, a page being at most 1,000 of them."""
-        return self._pages(recursive, read_cursor(cursor), limit)
+        return self._pages(recursive=recursive, after=read_cursor(cursor), limit=limit)
 
-    async def _pages(self, recursive: bool, after: bytes | None, limit: int | None) -> AsyncGenerator[Page]:
+    async def _pages(self, *, recursive: bool, after: bytes | None, limit: int | None) -> AsyncGenerator[Page, None]:
         files = walk(self._folder, recursive=recursive, after=after)
         remaining = limit
         while remaining is None or remaining > 0:
@@ -94,7 +94,7 @@ class LocalProvider:
     @asynccontextmanager
     async def _open(
         self, key: bytes, start: int, end: int | None, fingerprint: str | None
-    ) -> AsyncIterator[LocalContent]:
+    ) -> AsyncGenerator[LocalContent, None]:
         await self.throttle.request()
         opening = asyncio.ensure_future(self.run(self._folder.open_file, key))
         try:
@@ -139,7 +139,7 @@ class LocalProvider:
         return Finding("The folder is there.")
 
     async def _first(self, size: int) -> list[Entry]:
-        async with aclosing(self._pages(True, None, size)) as pages:
+        async with aclosing(self._pages(recursive=True, after=None, limit=size)) as pages:
             return [entry async for page in pages for entry in page.entries]
 
     async def _list(self) -> Finding:
@@ -164,7 +164,7 @@ def object_uri(settings: Mapping[str, Any], key: bytes) -> str:
 
 
 @asynccontextmanager
-async def open_provider(settings: Settings, context: ProviderContext) -> AsyncIterator[LocalProvider]:
+async def open_provider(settings: Settings, context: ProviderContext) -> AsyncGenerator[LocalProvider, None]:
     """The provider over checked settings. Raises FatalError when the operator took the folder away since."""
     parts = [os.fsencode(part) for part in settings.path.split("/") if part]
     try:

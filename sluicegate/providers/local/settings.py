@@ -47,7 +47,7 @@ def parse(values: Mapping[str, Any], *, context: ProviderContext) -> Settings:
 
 
 def root_of(context: ProviderContext) -> bytes:
-    """The real path of the namespace's folder. Raises InvalidError where it has none, or one that shares the data directory."""
+    """The real path of the namespace's folder. Raises InvalidError without one, and beside the data directory."""
     configured = context.local_roots.get(context.namespace)
     if configured is None:
         raise InvalidError(

@@ -1,7 +1,7 @@
 """A folder's files in ascending byte order of their path, from any key on.
 
-One folder's names are held at a time for each level, so memory follows the largest folder and not the number of files. Hidden files
-count; links, pipes, devices and sockets do not. A folder that cannot be read ends the walk with an error.
+One folder's names are held at a time for each level, so memory follows the largest folder and not the number of files.
+Hidden files count; links, pipes, devices and sockets do not. A folder that cannot be read ends the walk with an error.
 """
 
 from __future__ import annotations

@@ -1,8 +1,13 @@
-"""The machine's own AWS credentials: environment, profile, container, instance. Only with SLUICEGATE_AMBIENT_AWS, and only to assume roles."""
+"""The machine's own AWS credentials: environment, profile, container, instance.
+
+Only with SLUICEGATE_AMBIENT_AWS, and only to assume roles.
+"""
 
 from __future__ import annotations
 
-from aiobotocore.session import get_session
+from typing import Any
+
+from aiobotocore.session import get_session  # pyright: ignore[reportUnknownVariableType]
 
 from sluicegate.core.errors import ErrorCode, FatalError
 from sluicegate.providers.s3.signing import Credentials
@@ -12,7 +17,7 @@ class AmbientCredentials:
     """botocore's chain, which renews what it finds by itself."""
 
     def __init__(self) -> None:
-        self._session = get_session()
+        self._session: Any = get_session()  # untyped
 
     async def get(self) -> Credentials:
         """The keys found. Raises FatalError when there are none."""

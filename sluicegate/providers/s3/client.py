@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -61,7 +61,7 @@ class S3Client:
         query: Mapping[str, str | bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
-    ) -> AsyncIterator[aiohttp.ClientResponse]:
+    ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
         """The response when it is a success; its body is not yet read. Raises RunError."""
         while True:
             await self.throttle.request()
@@ -84,7 +84,7 @@ class S3Client:
     async def presign(self, key: bytes, seconds: int) -> str | None:
         """A GET link for at most `seconds`, 7 days, and as long as the credentials live. Raises RunError.
 
-        None for a key with `.` or `..` between slashes: whoever opens the link would take these for a path and shorten it.
+        None for a key with `.` or `..` between slashes: whoever opens the link takes these for a path and shortens it.
         """
         if not {b".", b".."}.isdisjoint(key.split(b"/")):
             return None

@@ -1,4 +1,4 @@
-"""Where the keys of a storage come from: given, or a role assumed with given keys, or with the machine's own where allowed."""
+"""Where the keys of a storage come from: given; or of a role, assumed with given keys or the machine's own."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ class RefreshingCredentials:
 
 
 def credential_source(settings: Settings, context: ProviderContext) -> CredentialSource:
-    """The source that the settings ask for. Nothing of the process's environment or files is read, except with ambient_aws."""
+    """The source that the settings ask for. Without ambient_aws nothing of the environment or its files is read."""
     if settings.aws_access_key_id is None or settings.aws_secret_access_key is None:
         from sluicegate.providers.s3.ambient import AmbientCredentials
 

@@ -1,11 +1,12 @@
 """S3's answers → run errors: what a run does next, in words that say how to mend it.
 
-Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. The server's own message is never passed on: it can
-repeat signed headers and query strings.
+Codes: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html. The server's own message is never passed on:
+it can repeat signed headers and query strings.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
@@ -88,7 +89,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
 
 
 def run_error(answer: Answer, *, bucket: str, role: bool = False, in_object: bool = False) -> RunError:
-    """The error to raise. `in_object`: the request was for one object, so that most refusals concern that object alone."""
+    """The error to raise. `in_object`: the request was for one object, and most refusals concern that one alone."""
     status, code = answer.status, answer.code
     if status == 429 or code in _THROTTLED or status == 503:
         return ThrottledError(
@@ -209,4 +210,4 @@ def _seconds(value: str | None) -> float | None:
             seconds = (parsedate_to_datetime(value) - now()).total_seconds()
         except (ValueError, TypeError):
             return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER) if seconds == seconds else None
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER) if math.isfinite(seconds) else None

@@ -32,7 +32,7 @@ class Lister:
         self._after = after
         self._token: str | None = None
 
-    async def pages(self, limit: int | None) -> AsyncGenerator[Page]:
+    async def pages(self, limit: int | None) -> AsyncGenerator[Page, None]:
         """The pages, one of them fetched ahead. Raises RunError."""
         remaining = limit
         task = self._fetch_ahead(remaining)
@@ -85,7 +85,7 @@ class Lister:
         return parse_page(body)
 
     def _advance(self, page: ListPage) -> bool:
-        """Moves behind the page; False when it was the last. Raises FatalError for one that cannot follow the one before."""
+        """Moves behind the page; False when it was the last. Raises FatalError for one that cannot come next."""
         keys = [entry[0] for entry in page.entries]
         if keys:
             if not all(map(lt, keys, islice(keys, 1, None))) or (self._after is not None and keys[0] <= self._after):
@@ -117,5 +117,5 @@ def _unordered() -> FatalError:
         "The server does not list keys in byte order, so what is missing could not be told from what comes later.",
         code=ErrorCode.PROVIDER_REFUSED,
         provider_code="UNORDERED_LISTING",
-        hint="Directory buckets (S3 Express) list so; sync from a general purpose bucket, or list one folder at a time.",
+        hint="Directory buckets (S3 Express) and SeaweedFS list so: a storage for each folder, not recursive, works.",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -30,7 +30,7 @@ class S3Provider:
 
     def list(
         self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """Keys below the prefix in byte order, a page being at most 1,000 of them."""
         lister = Lister(self._client, self._prefix, recursive=recursive, after=read_cursor(cursor))
         return lister.pages(limit)
@@ -42,7 +42,7 @@ class S3Provider:
         return open_object(self._client, key, start=start, end=end, fingerprint=fingerprint)
 
     async def temporary_url(self, key: bytes, *, seconds: int) -> str | None:
-        """A presigned GET, at most 7 days and not longer than the credentials. A request only where a role must be renewed."""
+        """A presigned GET, for at most 7 days and the credentials' life. A request only to renew a role."""
         return await self._client.presign(key, seconds)
 
     def uri(self, key: bytes) -> str:
@@ -60,7 +60,7 @@ def object_uri(settings: Mapping[str, Any], key: bytes) -> str:
 
 
 @asynccontextmanager
-async def open_provider(settings: Settings, context: ProviderContext) -> AsyncIterator[S3Provider]:
+async def open_provider(settings: Settings, context: ProviderContext) -> AsyncGenerator[S3Provider, None]:
     """The provider over checked settings. Makes no request."""
     throttle = Throttle(context.max_requests_per_second, context.max_bytes_per_second)
     client = S3Client(context.connector, settings, credential_source(settings, context), throttle)

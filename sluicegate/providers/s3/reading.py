@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -32,7 +32,7 @@ class S3Content:
         tag = response.headers.get("ETag", "").strip('"')
         self.fingerprint = f"{tag}-{self.total_size}" if tag and self.total_size is not None else None
 
-    async def chunks(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes, at most 1 MiB at a time. Raises RetriableError when fewer come than were announced."""
         if self._response is None:
             return
@@ -57,7 +57,7 @@ class S3Content:
 @asynccontextmanager
 async def open_object(
     client: S3Client, key: bytes, *, start: int, end: int | None, fingerprint: str | None
-) -> AsyncIterator[S3Content]:
+) -> AsyncGenerator[S3Content, None]:
     """The object from `start` to `end`, pinned to a fingerprint where one is given. Raises RunError."""
     if end is not None and end <= start:
         yield S3Content(client, None, fingerprint)

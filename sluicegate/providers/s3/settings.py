@@ -149,7 +149,8 @@ def parse(values: Mapping[str, Any], *, context: ProviderContext) -> Settings:
 def namespace_external_id(context: ProviderContext) -> str:
     """The external id under which the gateway's own credentials assume a namespace's roles.
 
-    Made by the gateway, one for each namespace, so that no tenant can name another's role and be let in (the confused deputy).
+    Made by the gateway, one for each namespace, so that no tenant can name another's role and be let in: the confused
+    deputy.
     """
     return "sluicegate-" + hashlib.sha256(f"{context.namespace_id}:{context.namespace}".encode()).hexdigest()[:32]
 

@@ -1,7 +1,7 @@
 """AWS Signature Version 4 for S3: request headers and presigned links, for any key and without a network.
 
 Format: https://docs.aws.amazon.com/AmazonS3/latest/API/sig-v4-authenticating-requests.html. S3 differs from the other
-services: the path is percent-encoded once and never normalised, so `..`, `//` and `%2F` inside a key stay what they are.
+services: the path is percent-encoded once and never normalised, so `..`, `//` and `%2F` in a key stay what they are.
 Our own rather than botocore's because a request costs 20 µs here (the day's key is derived once) and 150 there; a test
 compares the two for keys of all kinds.
 """
@@ -65,7 +65,7 @@ def sign_headers(
 ) -> dict[str, str]:
     """The headers of a signed request: `headers` (lower-case names, all of them signed) and those of the signature.
 
-    `path` and `query` are already encoded and go out exactly so. `when`: aware, UTC, within 15 minutes of the server's clock.
+    `path` and `query` are already encoded and go out exactly so. `when`: aware, UTC; servers allow 15 minutes.
     """
     stamp = when.strftime("%Y%m%dT%H%M%SZ")
     digest = hashlib.sha256(body).hexdigest() if body else EMPTY_SHA256

@@ -1,7 +1,7 @@
 """STS AssumeRole: one signed POST through the guarded connector.
 
-Format: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. Not aiobotocore's client: that one reads the
-environment (proxies, endpoints, profiles) and follows redirects, and a tenant's role must depend on neither.
+Format: https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. Not aiobotocore's client: that one
+reads the environment (proxies, endpoints, profiles), and a tenant's role must not depend on it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SESSION_SECONDS = 3600
 
 
 def sts_endpoint(settings: Settings) -> tuple[URL, str]:
-    """STS's address and region: AWS's own for AWS; else the storage's endpoint, where MinIO, Ceph and SeaweedFS have it."""
+    """STS's address and region: AWS's own for AWS; else the storage's endpoint, where MinIO and Ceph have it."""
     region = settings.region_name or DEFAULT_REGION
     if settings.s3_endpoint:
         url = URL(settings.s3_endpoint)
@@ -99,6 +99,6 @@ def _refused(answer: Answer) -> RunError:
             "The role may not be assumed.",
             code=ErrorCode.PROVIDER_AUTH,
             provider_code=error.provider_code,
-            hint="The role's trust policy must name the keys' account or user, and this externalId; the keys need sts:AssumeRole.",
+            hint="The role's trust policy must name the keys' user and this externalId; the keys need sts:AssumeRole.",
         )
     return error

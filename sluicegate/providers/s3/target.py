@@ -13,7 +13,10 @@ DEFAULT_REGION = "us-east-1"
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One bucket's address. `host`: as in the Host header, with the port when it is not the scheme's own. `base`: "" or "/bucket"."""
+    """One bucket's address.
+
+    `host`: as in the Host header, with the port when it is not the scheme's own. `base`: "" or "/bucket".
+    """
 
     scheme: str
     host: str
@@ -28,8 +31,8 @@ class Target:
 def target_of(settings: Settings, region: str | None = None) -> Target:
     """The bucket's address; `region` overrides the settings', once the server told the right one.
 
-    At AWS the bucket is a part of the host name, except where a dot in it would break the TLS certificate; custom endpoints
-    take it in the path, which all S3-compatible servers do.
+    At AWS the bucket is a part of the host name, except where a dot in it would break the TLS certificate; custom
+    endpoints take it in the path, which all S3-compatible servers do.
     """
     chosen = region or settings.region_name or DEFAULT_REGION
     bucket = settings.bucket

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 from lxml import etree as _untyped  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
-_etree: Any = _untyped
+_etree = cast("Any", _untyped)
 
 
 class MalformedXmlError(ValueError):
