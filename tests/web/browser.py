@@ -56,6 +56,14 @@ class Tab:
         self.offences.append(what)
         self.offended.set()
 
+    async def take_offences(self) -> list[str]:
+        """The offences so far, waiting for the first; they no longer count."""
+        async with asyncio.timeout(20):
+            await self.offended.wait()
+        self.offended.clear()
+        taken, self.offences = self.offences, []
+        return taken
+
     async def guard(self) -> None:
         await self.context.route("**/*", self.on_request)
         self.page.on("console", self._on_console)

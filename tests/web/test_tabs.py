@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLSchema, build_schema, get_operation_ast, get_variable_values, parse, validate
 
+from gql.schema import schema as gateway_schema
+
 ROOT = Path(__file__).resolve().parents[2]
 TABS = sorted((ROOT / "web" / "src" / "tabs").glob("*.graphql"))
 
 
 @pytest.fixture(scope="module")
 def schema() -> GraphQLSchema:
-    return build_schema((ROOT / "schema.graphql").read_text())
+    return build_schema(gateway_schema.as_str())
 
 
 @pytest.mark.parametrize("path", TABS, ids=lambda path: path.stem)
