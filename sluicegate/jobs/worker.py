@@ -29,6 +29,7 @@ from sluicegate.jobs.handle import Grace, Handle, StopReason
 logger = logging.getLogger(__name__)
 
 
+FIRST_WRITE_WAIT_SECONDS = 0.5
 _CANCEL, _DRAIN, _RETRY = Grace(1.5, 1.0), Grace(5.0, 1.0), RetryPolicy()
 
 
@@ -192,7 +193,7 @@ class Worker:
                 logger.exception("The end of job %s could not be written", claim.job_id)
                 if not is_outage(error):
                     conclusion = Finish(JobStatus.FAILED, error=describe(error))
-                await self._pause(0.5 * 2**attempt)
+                await self._pause(FIRST_WRITE_WAIT_SECONDS * 2**attempt)
                 continue
             return
         logger.error("Job %s is left to its lease", claim.job_id)

@@ -1,18 +1,19 @@
 """From enqueue to the end of a run."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from models.database import Database
-from models.job_state import JobSignal
-from models.jobs import Job, JobStatus
+from models.jobs import JobStatus
+from sluicegate.core.actors import SYSTEM
 from sluicegate.core.clock import now
 from sluicegate.core.errors import AlreadyRunningError, ErrorCode, FatalError, RetriableError, ThrottledError
 from sluicegate.jobs.failures import RetryPolicy, judge
 from sluicegate.sync.run import RunHandle
-from tests.support.jobs import PATIENCE_SECONDS, Done, Scripted, for_ever, jobs_of, until_stopped
+from tests.support.jobs import QUICK, Done, Scripted, jobs_of, until_stopped
 
 S = JobStatus
 
@@ -42,13 +43,17 @@ async def test_a_job_runs_and_every_state_is_announced_after_its_commit(database
 async def test_a_transaction_that_rolls_back_neither_delivers_nor_announces(database: Database) -> None:
     work = Scripted(until_stopped)
     async with jobs_of(database, [work]) as jobs:
-        with pytest.raises(RuntimeError):
+
+        async def fail_at_the_end() -> None:
             async with database.write(jobs.tenant.namespace_id) as session:
                 await jobs.service.enqueue(
                     session, namespace_id=jobs.tenant.namespace_id, job_class="TEST", unicity="u", payload={},
-                    created_by=__import__("sluicegate.core.actors", fromlist=["SYSTEM"]).SYSTEM,
+                    created_by=SYSTEM,
                 )  # fmt: skip
                 raise RuntimeError
+
+        with pytest.raises(RuntimeError):
+            await fail_at_the_end()
         following = await jobs.enqueue("u")
         await work.wait_begun()
         assert {state["id"] for _, state in jobs.events.states} == {following.id}
@@ -149,7 +154,7 @@ async def test_throttling_is_no_failure(database: Database) -> None:
 
     policy = RetryPolicy(throttled=0.01)
     assert judge(answers[0], retry_count=9, max_retries=0, policy=policy).counted is False
-    async with jobs_of(database, [Scripted(work)], options=_with(policy)) as jobs:
+    async with jobs_of(database, [Scripted(work)], options=replace(QUICK, retry=policy)) as jobs:
         job = await jobs.enqueue(max_retries=0)
         final = await jobs.events.status(job.id, S.COMPLETED, S.FAILED)
         assert (final["status"], final["retry_count"], answers) == (S.COMPLETED, 0, [])
@@ -226,11 +231,3 @@ def test_the_wait_grows_is_bounded_and_honours_the_provider() -> None:
     asked = judge(RetriableError("x", retry_after=1000), retry_count=0, max_retries=1, policy=policy)
     assert asked.delay == 1000
     assert judge(RetriableError("x"), retry_count=1, max_retries=1, policy=policy).delay is None
-
-
-def _with(policy: RetryPolicy):  # noqa: ANN202 - the options' type is the service's affair
-    from dataclasses import replace
-
-    from tests.support.jobs import QUICK
-
-    return replace(QUICK, retry=policy)

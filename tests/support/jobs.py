@@ -1,11 +1,10 @@
 """Job classes that tests steer, and a jobs service around them on a real database."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from models.access import Namespace
@@ -101,7 +100,9 @@ class Recorder:
 
     async def status(self, job_id: int, *statuses: JobStatus) -> dict[str, Any]:
         """Waits until one of the statuses of the job was published."""
-        return await self.wait(lambda topic, state: topic == "job" and state["id"] == job_id and state["status"] in statuses)
+        return await self.wait(
+            lambda topic, state: topic == "job" and state["id"] == job_id and state["status"] in statuses
+        )
 
 
 @dataclass(frozen=True)
@@ -143,6 +144,13 @@ async def for_ever(_handle: RunHandle) -> None:
     await asyncio.Event().wait()
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Waits for what nothing announces."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.01)
+
+
 @dataclass
 class Jobs:
     """A running service."""
@@ -155,9 +163,12 @@ class Jobs:
     async def enqueue(self, unicity: str | None = None, **more: Any) -> Job:
         async with self.database.write(self.tenant.namespace_id) as session:
             return await self.service.enqueue(
-                session, namespace_id=self.tenant.namespace_id, job_class=more.pop("job_class", "TEST"), unicity=unicity,
-                payload=more.pop("payload", {}), created_by=SYSTEM, **more,
-            )  # fmt: skip
+                session,
+                namespace_id=self.tenant.namespace_id,
+                unicity=unicity,
+                created_by=SYSTEM,
+                **{"job_class": "TEST", "payload": {}, **more},
+            )
 
     async def signal(self, job: Job, signal: JobSignal) -> Job:
         async with self.database.write(self.tenant.namespace_id) as session:
@@ -181,11 +192,12 @@ async def jobs_of(
     start: bool = True,
     concurrency: int = 4,
     **options: Any,
-) -> AsyncIterator[Jobs]:
+) -> AsyncGenerator[Jobs]:
     """A service with these classes, started, and closed at the end."""
-    settings = Settings(data_dir=Path("unused"), worker_concurrency=concurrency)
+    settings = Settings.model_validate({"data_dir": "unused", "worker_concurrency": concurrency})
     events = Recorder()
-    service = JobsService(database, events, classes, settings, **{"options": QUICK, **options})
+    parts: dict[str, Any] = {"options": QUICK, **options}
+    service = JobsService(database, events, classes, settings, **parts)
     jobs = Jobs(database, service, events, tenant or await make_tenant(database))
     if start:
         await service.start()
