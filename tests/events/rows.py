@@ -61,6 +61,7 @@ class Wire:
         self.sent: list[str] = []
         self.deaf = False
         self.refuse = False
+        self.hang = False
         self.connections = 0
         self._queue: asyncio.Queue[str | None] | None = None
 
@@ -75,6 +76,8 @@ class Wire:
     async def subscribe(self) -> AsyncGenerator[AsyncIterator[str]]:
         if self.refuse:
             raise ConnectionError("refused")
+        if self.hang:
+            await asyncio.Event().wait()
         self.connections += 1
         self._queue = asyncio.Queue()
         try:

@@ -28,11 +28,12 @@ async def test_a_lost_subscription_is_made_again_and_what_was_missed_is_read(fau
         assert wire.connections == 2
 
 
-async def test_while_the_channel_is_down_the_watched_rows_are_read_again_and_again() -> None:
+@pytest.mark.parametrize("fault", ["refuse", "hang"])
+async def test_while_the_channel_is_down_the_watched_rows_are_read_again_and_again(fault: str) -> None:
     table, wire = Table(Counter(1, 0), Counter(2, 0)), Wire()
     async with running_hub(table, wire) as hub, hub.watch("counter", 1) as changes:
         await anext(changes)
-        wire.refuse = True
+        setattr(wire, fault, True)
         wire.inject("cut")
         for expected in range(1, 4):
             table.advance()
@@ -108,6 +109,19 @@ async def test_a_publisher_neither_waits_nor_fails_when_the_channel_refuses() ->
         wire.refuse = False
         await until(lambda: len(wire.sent) == 2)
     assert [text.split(":")[2:4] for text in wire.sent] == [["1000", "s"], ["1001", "f"]]
+
+
+async def test_what_the_channel_refused_is_sent_again() -> None:
+    wire = Wire(local=False)
+    async with running_hub(Table(), wire) as hub:
+        wire.refuse = True
+        await hub.publish("counter", Counter(1, 1, finished=True))
+        await hub.publish_deleted("counter", 2)
+        await turns()
+        assert wire.sent == []
+        wire.refuse = False
+        await until(lambda: len(wire.sent) == 2)
+    assert [text.split(":")[:4] for text in wire.sent] == [["counter", "1", "1", "f"], ["counter", "2", "0", "d"]]
 
 
 async def test_closing_is_bounded_when_the_channel_refuses() -> None:
