@@ -1,0 +1,126 @@
+"""How many statements an answer costs: it does not grow with the rows in it, and nothing is asked that is not selected."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
+
+from models.database import Database
+from tests.gql.tenants import Tenant, number
+
+FEW, MANY = 2, 7
+
+
+@contextmanager
+def counted(database: Database) -> Iterator[list[str]]:
+    """The statements that read in a namespace: all that resolvers do, and nothing that the gateway does beside them."""
+    found: list[str] = []
+    engine: Engine = database._reader.sync_engine
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if "namespace_id = " in statement:
+            found.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        yield found
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+
+
+# Each connection of the schema, and every nested field of its nodes.
+STORAGE = "id title status project { name } lastSyncJob { id } jobs(first: 2) { totalCount nodes { id } }"
+JOB = "id status ... on SyncJob { storage { title project { name } } sync { phase } }"
+OBJECT = "id path url blobs { uri url } project { name } storage { title project { name } }"
+PROJECT = (
+    "id name namespace { name } stats { objects } storages(first: 2) { totalCount nodes { title jobs { nodes { id } } } } "
+    "objects(first: 2) { totalCount nodes { path storage { title } } }"
+)
+LISTS = {
+    "Query.projects": f"query($n: Int!) {{ projects(first: $n) {{ totalCount nodes {{ {PROJECT} }} }} }}",
+    "Query.storages": f"query($n: Int!) {{ storages(first: $n) {{ totalCount nodes {{ {STORAGE} }} }} }}",
+    "Query.jobs": f"query($n: Int!) {{ jobs(first: $n) {{ totalCount nodes {{ {JOB} }} }} }}",
+    "Project.storages": (
+        f"query($n: Int!, $p: ID!) {{ project(id: $p) {{ storages(first: $n) {{ nodes {{ {STORAGE} }} }} }} }}"
+    ),
+    "Project.objects": (
+        f"query($n: Int!, $p: ID!) {{ project(id: $p) {{ objects(first: $n) {{ nodes {{ {OBJECT} }} }} }} }}"
+    ),
+    "Storage.jobs": f"query($n: Int!, $s: ID!) {{ storage(id: $s) {{ jobs(first: $n) {{ nodes {{ {JOB} }} }} }} }}",
+    "Query.nodes": f"query($ids: [ID!]!) {{ nodes(ids: $ids) {{ id ... on SyncedObject {{ {OBJECT} }} }} }}",
+}
+
+
+@pytest.fixture
+async def filled(tenant: Tenant) -> dict[str, Any]:
+    """Several of everything, each below another."""
+    projects = await tenant.add(*tenant.projects(MANY))
+    storages = [(await tenant.add(*tenant.storages(project, 2)))[0] for project in projects]
+    first = await tenant.add(*tenant.storages(projects[0], MANY))
+    for project, storage in zip([*projects, *[projects[0]] * MANY], [*storages, *first], strict=True):
+        jobs = [{"storage_id": number(storage), "project_id": number(project)}] * 3
+        await tenant.add(*tenant.jobs(jobs))
+        await tenant.add(*tenant.objects(project, storage, ["a.png", "b.png"]))
+    jobs = [
+        {"storage_id": number(storage), "project_id": number(projects[0])} for storage in [*first, *[first[0]] * MANY]
+    ]
+    await tenant.add(*tenant.jobs(jobs))
+    objects = await tenant.add(*tenant.objects(projects[0], first[0], [f"{index}.txt" for index in range(MANY)]))
+    return {"p": projects[0], "s": first[0], "ids": objects}
+
+
+def connections_of_the_schema() -> set[str]:
+    from gql.schema import schema
+
+    return {
+        f"{kind.name}.{name}"
+        for kind in schema._schema.type_map.values()
+        if hasattr(kind, "fields")
+        and kind.name in {"Query", "Project", "Storage", "SyncJob", "SyncedObject", "Namespace"}
+        for name, field in kind.fields.items()
+        if "first" in getattr(field, "args", {})
+    }
+
+
+def test_every_connection_is_counted_here() -> None:
+    assert connections_of_the_schema() == set(LISTS) - {"Query.nodes"}
+
+
+@pytest.mark.parametrize("name", sorted(LISTS))
+async def test_statements_do_not_grow_with_rows(tenant: Tenant, filled: dict[str, Any], name: str) -> None:
+    query, database = LISTS[name], tenant.gateway.services.database
+    counts: list[list[str]] = []
+    for size in (FEW, MANY):
+        variables = {"n": size, "p": filled["p"], "s": filled["s"], "ids": filled["ids"][:size]}
+        with counted(database) as statements:
+            data = await tenant.data(query, **{key: value for key, value in variables.items() if f"${key}:" in query})
+        found: Any = next(iter(data.values()))
+        found = found if name == "Query.nodes" else found if "nodes" in found else next(iter(found.values()))
+        assert len(found if isinstance(found, list) else found["nodes"]) == size
+        counts.append(statements)
+    assert len(counts[0]) == len(counts[1]), "\n".join(statement[-300:] for statement in counts[1])
+    assert 0 < len(counts[0]) <= 12
+
+
+async def test_a_count_costs_only_those_who_ask_for_it(tenant: Tenant, filled: dict[str, Any]) -> None:
+    database = tenant.gateway.services.database
+    for field in ("projects", "storages", "jobs"):
+        with counted(database) as without:
+            await tenant.data(f"{{ {field} {{ nodes {{ id }} edges {{ cursor }} pageInfo {{ hasNextPage }} }} }}")
+        with counted(database) as with_count:
+            await tenant.data(f"{{ {field} {{ totalCount }} }}")
+        assert (len(without), len(with_count)) == (1, 2)
+
+
+async def test_the_same_thing_is_read_once_however_often_it_is_asked_for(
+    tenant: Tenant, filled: dict[str, Any]
+) -> None:
+    with counted(tenant.gateway.services.database) as statements:
+        await tenant.data(
+            "query($p: ID!) { a: project(id: $p) { name } b: project(id: $p) { stats { objects } } c: node(id: $p) { id } }",
+            p=filled["p"],
+        )
+    assert len(statements) == 2
