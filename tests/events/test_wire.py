@@ -98,6 +98,7 @@ def test_times_are_exact(moment: datetime) -> None:
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=10,
     )
 )
 def test_json_of_every_shape_survives(value: Any) -> None:
