@@ -166,7 +166,8 @@ class JobsService:
 
     async def _obey(self, job_id: int, status: JobStatus) -> None:
         self._wake.set()
-        if status in {JobStatus.CANCELING, JobStatus.PAUSED}:
+        # CANCELED may have been PAUSED with a run that has not stopped yet.
+        if status in {JobStatus.CANCELING, JobStatus.PAUSED, JobStatus.CANCELED}:
             self._worker.stop_run(job_id, status)
             await self._engine.cancel(job_id)
 

@@ -38,16 +38,16 @@ async def test_a_running_job_shows_canceling_then_canceled_and_keeps_its_counts(
     async with jobs_of(database, [scripted], options=WorkerOptions()) as jobs:
         job = await jobs.enqueue("u")
         await scripted.wait_begun()
-        asked = time.monotonic()
         assert (await jobs.signal(job, JobSignal.CANCEL)).status == S.CANCELING
         await jobs.events.status(job.id, S.CANCELED)
-        assert time.monotonic() - asked < 1.5, "a run that heeds stop is not waited for"
         statuses = [state["status"] for state in jobs.events.of("job", job.id)]
         assert statuses == [S.QUEUED, S.IN_PROGRESS, S.CANCELING, S.CANCELED]
         assert (await jobs.row(job)).progress == 0.5
 
 
-async def test_work_in_flight_is_cut_off_and_what_it_saved_stays(database: Database) -> None:
+async def test_work_in_flight_is_cut_off_and_what_it_saved_stays(
+    database: Database, caplog: pytest.LogCaptureFixture
+) -> None:
     async def work(handle: RunHandle) -> None:
         async with database.write(ALL) as session:
             await job_state.save(session, handle.claim, sync={"objectsAdded": 7})
@@ -66,6 +66,7 @@ async def test_work_in_flight_is_cut_off_and_what_it_saved_stays(database: Datab
         assert final["sync"] == {"objectsAdded": 7}
         await jobs.events.wait(lambda topic, state: topic == "storage" and state["status"] == S.CANCELED)
         assert (await jobs.storage()).last_sync_count == 7
+    assert "given up" not in caplog.text
 
 
 async def test_a_task_that_swallows_its_cancellation_is_given_up(database: Database) -> None:

@@ -299,7 +299,7 @@ def test_rows_do_what_the_table_says(
                     max_examples=examples,
                     stateful_step_count=steps,
                     deadline=None,
-                    suppress_health_check=list(HealthCheck),
+                    suppress_health_check=[HealthCheck.too_slow],
                 ),
             )
         finally:

@@ -162,12 +162,9 @@ class Jobs:
 
     async def enqueue(self, unicity: str | None = None, **more: Any) -> Job:
         async with self.database.write(self.tenant.namespace_id) as session:
+            values: dict[str, Any] = {"job_class": "TEST", "payload": {}, **more}
             return await self.service.enqueue(
-                session,
-                namespace_id=self.tenant.namespace_id,
-                unicity=unicity,
-                created_by=SYSTEM,
-                **{"job_class": "TEST", "payload": {}, **more},
+                session, namespace_id=self.tenant.namespace_id, unicity=unicity, created_by=SYSTEM, **values
             )
 
     async def signal(self, job: Job, signal: JobSignal) -> Job:
