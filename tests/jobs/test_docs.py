@@ -11,9 +11,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "jobs.md"
 def table() -> str:
     lines = ["| event | from | to |", "|---|---|---|"]
     for event, pairs in TRANSITIONS.items():
-        for source in JobStatus:
-            if source in pairs:
-                lines.append(f"| {event} | {source} | {pairs[source]} |")
+        lines += [f"| {event} | {source} | {pairs[source]} |" for source in JobStatus if source in pairs]
     return "\n".join(lines)
 
 
