@@ -218,6 +218,7 @@ def test_names_are_no_addresses() -> None:
 
 async def test_errors_of_the_network_say_what_happened(server: S3Responder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(net, "READ_SECONDS", 0.2)
+    monkeypatch.setattr(net, "CONNECT_SECONDS", 0.5)
 
     async def code(url: str) -> str | None:
         try:

@@ -449,3 +449,35 @@ async def test_cors_is_at_worst_a_warning(
     async with source.open() as provider:
         checks = await checks_of(provider)
     assert checks["cors"].status is status
+
+
+@pytest.mark.parametrize("kind", [OSError, TimeoutError, ValueError])
+async def test_an_error_of_the_reader_is_not_taken_for_one_of_the_server(source: Bucket, kind: type[Exception]) -> None:
+    await source.put(b"a", b"1")
+    async with source.open() as provider:
+        with pytest.raises(kind, match="disk full"):
+            async with provider.read(b"a"):
+                raise kind("disk full")
+        assert await body_of(provider, b"a") == b"1"
+
+
+@pytest.mark.parametrize(("method", "right"), [("PUT", "s3:PutObject"), ("DELETE", "s3:DeleteObject")])
+async def test_a_bucket_that_may_not_be_written(server: S3Responder, source: Bucket, method: str, right: str) -> None:
+    def refuse(request: Request) -> Any:
+        if request.method == method:
+            return error(403, "AccessDenied")
+        server.always = None
+        try:
+            return server.answer(request)
+        finally:
+            server.always = refuse
+
+    server.always = refuse
+    async with source.open() as provider:
+        check = (await checks_of(provider, write=True))["write"]
+    assert (check.status, check.code, check.provider_code) == (
+        CheckStatus.FAILED,
+        ErrorCode.PROVIDER_AUTH,
+        "AccessDenied",
+    )
+    assert right in (check.hint or "")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 
 import aiohttp
 from yarl import URL
 
-from sluicegate.core.errors import ErrorCode, FatalError, RunError
-from sluicegate.core.net import Connector, read_bounded, transport_error
+from sluicegate.core.errors import ErrorCode, FatalError, RunError, SkippableError
+from sluicegate.core.net import Connector, transport_error
 from sluicegate.providers.base import Check, CheckStatus, Entry
 from sluicegate.providers.checking import Finding, Step, run_steps
 from sluicegate.providers.s3.client import S3Client
@@ -114,8 +114,7 @@ class _Checks:
     async def cors(self) -> Finding:
         hint = "Add a CORS rule that allows GET from the front end's origin, or set presign to false."
         try:
-            async with self._client.request("GET", query={"cors": ""}) as response:
-                root = parse_xml(await read_bounded(response, _MAX_CORS))
+            root = parse_xml(await self._client.fetch("GET", query={"cors": ""}, limit=_MAX_CORS))
         except RunError as error:
             if error.provider_code == "NoSuchCORSConfiguration":
                 detail = "The bucket has no CORS rules: browsers will not load its links from another origin."
@@ -124,7 +123,7 @@ class _Checks:
             return Finding(
                 detail, CheckStatus.WARNING, error.provider_code, "The credentials need s3:GetBucketCORS for this."
             )
-        except (TimeoutError, aiohttp.ClientError, OSError, MalformedXmlError):
+        except MalformedXmlError:
             return Finding("Whether browsers may load links could not be found out.", CheckStatus.WARNING)
         space = namespace_of(root)
         methods = {node.text for node in root.iterfind(f"{space}CORSRule/{space}AllowedMethod")}
@@ -134,16 +133,28 @@ class _Checks:
 
     async def write(self) -> Finding:
         name = b".sluicegate-probe-" + secrets.token_hex(8).encode()
-        key = self._prefix[: MAX_KEY_BYTES - len(name)] + name
+        key = self._prefix[: MAX_KEY_BYTES - len(name)].decode(errors="ignore").encode() + name
         headers = {"content-type": "application/octet-stream"}
         kms = self._settings.aws_sse_kms_key_id
         if kms:
             headers |= {"x-amz-server-side-encryption": "aws:kms", "x-amz-server-side-encryption-aws-kms-key-id": kms}
-        async with self._client.request("PUT", key, headers=headers, body=b"sluicegate") as response:
-            await response.read()
-        async with self._client.request("DELETE", key) as response:
-            await response.read()
+        await self._change("PUT", "s3:PutObject (and kms:GenerateDataKey with a KMS key)", key, headers, b"sluicegate")
+        await self._change("DELETE", "s3:DeleteObject", key)
         return Finding("An object was written" + (" with the KMS key" if kms else "") + " and deleted again.")
+
+    async def _change(
+        self, method: str, right: str, key: bytes, headers: Mapping[str, str] | None = None, body: bytes = b""
+    ) -> None:
+        """A PUT or DELETE. Raises RunError in the words of a write."""
+        try:
+            await self._client.fetch(method, key, headers=headers, body=body)
+        except SkippableError as error:
+            raise FatalError(
+                f"A {method} of the probe {key.decode(errors='replace')} was refused.",
+                code=error.code,
+                provider_code=error.provider_code,
+                hint=f"The credentials need {right}.",
+            ) from None
 
 
 def run_checks(connector: Connector, client: S3Client, settings: Settings, *, write: bool) -> AsyncIterator[Check]:

@@ -28,6 +28,7 @@ from sluicegate.providers.s3.target import target_of
 from sluicegate.providers.throttle import Throttle
 
 MAX_ERROR_BODY = 64 * 1024
+_SUCCESS_BELOW = 300
 _WRONG_REGION = frozenset({301, 307, 400, 403})
 
 
@@ -62,24 +63,44 @@ class S3Client:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> AsyncGenerator[aiohttp.ClientResponse, None]:
-        """The response when it is a success; its body is not yet read. Raises RunError."""
+        """The response when it is a success; its body is not yet read. Raises RunError.
+
+        What is raised inside the block passes as it is: only the request's own errors are turned into run errors.
+        """
+        encoded = encode_query(query or {})
         while True:
             await self.throttle.request()
             credentials = await self._credentials.get()
-            url, signed = self._signed(method, key, encode_query(query or {}), headers, body, credentials)
+            url, signed = self._signed(method, key, encoded, headers, body, credentials)
             try:
-                async with self._connector.request(method, url, headers=signed, data=body or None) as response:
-                    if response.status < 300:
-                        yield response
-                        return
-                    answer = await self._answer(response)
-            except SluicegateError:
-                raise
-            except (TimeoutError, aiohttp.ClientError, OSError) as error:
+                response = await self._connector.request(method, url, headers=signed, data=body or None)
+                answer = None if response.status < _SUCCESS_BELOW else await self._answer(response)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 raise transport_error(error, self.host) from None
+            if answer is None:
+                async with response:
+                    yield response
+                return
             if not self._follow(answer):
                 role = self._settings.role_arn is not None
                 raise run_error(answer, bucket=self._settings.bucket, role=role, in_object=key is not None)
+
+    async def fetch(
+        self,
+        method: str,
+        key: bytes | None = None,
+        query: Mapping[str, str | bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        *,
+        limit: int = MAX_ERROR_BODY,
+    ) -> bytes:
+        """The whole answer to a request, at most `limit` bytes. Raises RunError."""
+        async with self.request(method, key, query, headers, body) as response:
+            try:
+                return await read_bounded(response, limit)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                raise transport_error(error, self.host) from None
 
     async def presign(self, key: bytes, seconds: int) -> str | None:
         """A GET link for at most `seconds`, 7 days, and as long as the credentials live. Raises RunError.
@@ -123,13 +144,12 @@ class S3Client:
         return target.url(path, query), signed
 
     async def _answer(self, response: aiohttp.ClientResponse) -> Answer:
-        body = b""
-        if response.method != "HEAD":
+        async with response:
             try:
                 body = await read_bounded(response, MAX_ERROR_BODY)
             except SluicegateError:
-                body = b""
-        return read_answer(response.status, response.headers, body)
+                body = b""  # too long to be one of S3: the status alone says what it is
+            return read_answer(response.status, response.headers, body)
 
     def _follow(self, answer: Answer) -> bool:
         """Takes the region that the server named, the first time; True when the request is to be sent again."""

@@ -8,10 +8,7 @@ from contextlib import suppress
 from itertools import islice
 from operator import lt
 
-import aiohttp
-
 from sluicegate.core.errors import ErrorCode, FatalError, RunError
-from sluicegate.core.net import read_bounded, transport_error
 from sluicegate.providers.base import Page
 from sluicegate.providers.cursor import make_cursor
 from sluicegate.providers.s3.client import S3Client
@@ -76,11 +73,7 @@ class Lister:
         }
         if not self._recursive:
             query["delimiter"] = "/"
-        async with self._client.request("GET", query=query) as response:
-            try:
-                body = await read_bounded(response, MAX_PAGE_BYTES)
-            except (TimeoutError, aiohttp.ClientError, OSError) as error:
-                raise transport_error(error, self._client.host) from None
+        body = await self._client.fetch("GET", query=query, limit=MAX_PAGE_BYTES)
         await self._client.throttle.transferred(len(body))
         return parse_page(body)
 
