@@ -16,6 +16,7 @@ from strawberry.extensions import ParserCache, SchemaExtension, ValidationCache
 from gql.errors import LIMIT, TIMEOUT
 from gql.execution.cost import plan_of
 from gql.execution.limits import Limits, check_document
+from gql.execution.timing import Timing
 
 DOCUMENTS_KEPT = 256
 """How many documents are remembered as parsed, and as many as validated. Front ends send few, again and again."""
@@ -69,7 +70,7 @@ class CachedValidation(ValidationCache):
 
     def _check_cost(self, document: DocumentNode) -> None:
         operation = self.execution_context
-        plan = plan_of(operation.schema._schema, document, operation.operation_name)  # noqa: SLF001 - no public name
+        plan = plan_of(operation.schema._schema, document, operation.operation_name)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - it has no public name
         cost = plan.cost(operation.variables or {})
         if cost > self._limits.cost:
             operation.pre_execution_errors = [
@@ -87,8 +88,9 @@ class TimeLimit(SchemaExtension):
     async def on_execute(self) -> AsyncIterator[None]:
         """Cancels what still runs then."""
         seconds = _seconds(self.execution_context.context)
+        limit = asyncio.timeout(seconds)
         try:
-            async with asyncio.timeout(seconds) as limit:
+            async with limit:
                 yield
         except TimeoutError:
             if not limit.expired():
@@ -108,7 +110,7 @@ def extensions(limits: Limits) -> list[Callable[[], SchemaExtension]]:
     def validation() -> CachedValidation:
         return CachedValidation(limits)
 
-    return [parser, validation, TimeLimit]
+    return [Timing, parser, validation, TimeLimit]
 
 
 @lru_cache(maxsize=DOCUMENTS_KEPT)

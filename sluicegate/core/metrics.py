@@ -26,7 +26,7 @@ HTTP_SECONDS = Histogram(
 
 GRAPHQL_SECONDS = Histogram(
     "sluicegate_graphql_operation_duration_seconds",
-    "Time to execute a query or mutation; of a subscription, to execute one event.",
+    "Time from an operation's arrival to its result; of a subscription, to its end.",
     ("operation", "outcome"),
     buckets=_FAST,
     registry=REGISTRY,

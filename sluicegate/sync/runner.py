@@ -14,6 +14,7 @@ from models.storages import Storage
 from sluicegate.core.clock import now, to_micros
 from sluicegate.core.errors import FatalError, InvalidError
 from sluicegate.sync.blobs import import_blobs
+from sluicegate.sync.metering import Meter
 from sluicegate.sync.missing import reconcile
 from sluicegate.sync.plan import plan_of_storage
 from sluicegate.sync.progress import Phase, Progress
@@ -53,7 +54,8 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
             run.position, run.progress = Position.from_json(saved), Progress.from_json(saved["progress"])
         else:
             await _prepare(run)
-        shower = asyncio.create_task(_show(run))
+        meter = Meter(run.progress)
+        shower = asyncio.create_task(_show(run, meter))
         try:
             await _import(run)
         except Stopped:
@@ -61,6 +63,7 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
         finally:
             shower.cancel()
             await asyncio.gather(shower, return_exceptions=True)
+            meter.count(run.progress)
     return await _end(run)
 
 
@@ -108,9 +111,10 @@ def _columns(run: Run) -> dict[str, Any]:
     return {"sync": run.progress.to_json(), "progress": run.progress.fraction}
 
 
-async def _show(run: Run) -> None:
+async def _show(run: Run, meter: Meter) -> None:
     """Samples the pace and shows it, until cancelled."""
     while True:
         await asyncio.sleep(SHOW_SECONDS)
         run.progress.measure()
+        meter.count(run.progress)
         await run.show()
