@@ -24,6 +24,7 @@ from sluicegate.jobs.announce import Announcer, Publisher
 from sluicegate.jobs.classes import JobClass, registry
 from sluicegate.jobs.embedded import EmbeddedEngine
 from sluicegate.jobs.engine import Engine
+from sluicegate.jobs.handle import Grace
 from sluicegate.jobs.reconcile import Reconciler
 from sluicegate.jobs.supervise import supervise
 from sluicegate.jobs.worker import Worker, WorkerOptions
@@ -145,7 +146,8 @@ class JobsService:
         """Ends all within so many seconds: runs hand over at a checkpoint; those that don't are cut off."""
         self._closing.set()
         self._engine.stop()
-        self._worker.drain()
+        # The rest is for writing down how the runs ended.
+        self._worker.drain(Grace(0.6 * within, 0.15 * within))
         tasks, self._tasks = self._tasks, []
         if not tasks:
             return

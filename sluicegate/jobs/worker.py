@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 FIRST_WRITE_WAIT_SECONDS = 0.5
-_CANCEL, _DRAIN, _RETRY = Grace(1.5, 1.0), Grace(5.0, 1.0), RetryPolicy()
+_CANCEL, _RETRY = Grace(1.5, 1.0), RetryPolicy()
 
 
 class Clock(Protocol):
@@ -48,7 +48,6 @@ class WorkerOptions:
     lease: float = job_state.LEASE_SECONDS
     heartbeat: float = 4.0
     cancel: Grace = _CANCEL
-    drain: Grace = _DRAIN
     retry: RetryPolicy = _RETRY
     write_attempts: int = 5
 
@@ -75,6 +74,7 @@ class Worker:
         self._clock = clock
         self._options = options
         self._draining = asyncio.Event()
+        self._grace = Grace(0.0, 0.0)
         self._look: dict[int, asyncio.Event] = {}
         self._given_up: set[asyncio.Task[Any]] = set()
 
@@ -109,11 +109,12 @@ class Worker:
         if job_id in self._look:
             self._look[job_id].set()
 
-    def drain(self) -> None:
+    def drain(self, grace: Grace) -> None:
         """No new runs; those under way are to hand over at their next checkpoint, and are interrupted if they don't."""
+        self._grace = grace
         self._draining.set()
         for handle in self.running.values():
-            handle.request_stop(StopReason.DRAIN, self._options.drain)
+            handle.request_stop(StopReason.DRAIN, grace)
 
     async def _hold(self, handle: Handle) -> None:
         job_id = handle.claim.job_id
@@ -123,7 +124,7 @@ class Worker:
         beat = asyncio.create_task(self._heartbeat(handle), name=f"job-{job_id}-heartbeat")
         try:
             if self._draining.is_set():
-                handle.request_stop(StopReason.DRAIN, self._options.drain)
+                handle.request_stop(StopReason.DRAIN, self._grace)
             conclusion = await self._work(handle)
             if conclusion is not None and handle.reason is not StopReason.LOST:
                 await self._write_down(handle.claim, conclusion)

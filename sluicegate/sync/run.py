@@ -135,7 +135,8 @@ class Run:
                 await work(session)
             if not self.plan.dry_run:
                 await checkpoints.store(session, self.job_id, self.position.to_json(self.digest, self.progress))
-        self.handle.job.row_rev, self.handle.job.tick = saved.row_rev, 0
+        # The status too: a state shown after a cancel was committed must not say IN_PROGRESS again.
+        self.handle.job.row_rev, self.handle.job.tick, self.handle.job.status = saved.row_rev, 0, saved.status
         if saved.status != JobStatus.IN_PROGRESS:
             self.handle.stop.set()
 

@@ -208,11 +208,10 @@ async def test_closing_hands_running_jobs_over_and_the_next_start_goes_on(databa
 
 async def test_closing_is_bounded_though_a_run_heeds_nothing(database: Database) -> None:
     scripted = Scripted(for_ever)
-    options = WorkerOptions(drain=Grace(0.1, 0.1))
-    async with jobs_of(database, [scripted], options=options) as jobs:
+    async with jobs_of(database, [scripted]) as jobs:
         job = await jobs.enqueue()
         await scripted.wait_begun()
         began = time.monotonic()
-        await jobs.service.close()
+        await jobs.service.close(within=2)
         assert time.monotonic() - began < PATIENCE_SECONDS / 4
         assert (await jobs.row(job)).status == S.QUEUED
