@@ -26,7 +26,7 @@ async def _orphan(database: Database, jobs: Jobs, *, status: JobStatus = S.IN_PR
     """A job whose worker was killed a moment ago: its lease is alive."""
     job = await jobs.enqueue("orphan")
     async with database.write(ALL) as session:
-        taken = await job_state.claim(session, job.id, worker_id="killed")
+        taken = await job_state.claim(session, job.id, worker_id="killed", lease_seconds=3600)
         assert taken is not None
         if status is S.CANCELING:
             await job_state.signal(session, job.id, JobSignal.CANCEL, actor=SYSTEM)
@@ -56,7 +56,7 @@ async def test_beside_other_processes_a_live_lease_is_left_alone_until_it_runs_o
         reconciler = jobs.service._reconciler
         await reconciler.tick(clock())
         assert scripted.runs == []
-        clock.forward(60)
+        clock.forward(3601)
         await reconciler.tick(clock())
         await scripted.wait_begun()
         assert (await jobs.row(job)).fence == 2
