@@ -62,7 +62,8 @@ class ProgressView:
         counts = describe(job)
         done: float | None = job.get("progress")
         finished = job["status"] in FINISHED
-        current = "" if finished else shorten((job.get("sync") or {}).get("currentObject") or "", _PATH_WIDTH)
+        sync: dict[str, Any] = job.get("sync") or {}
+        current = "" if finished else shorten(sync.get("currentObject") or "", _PATH_WIDTH)
         self._progress.update(
             self._task,
             total=1 if done is not None or finished else None,

@@ -79,9 +79,8 @@ async def _start(client: GatewayClient, request: Request) -> dict[str, Any]:
 
 
 def _failure(job: dict[str, Any], code: int) -> CommandFailedError:
-    error = job.get("error") or {}
+    error: dict[str, Any] = job.get("error") or {}
+    sync: dict[str, Any] = job.get("sync") or {}
     lines = [f"The job ended {job['status']}: {error.get('message') or describe(job)}"]
-    lines += [
-        f"  {shorten(each['path'], 80)}: {each['message']}" for each in (job.get("sync") or {}).get("lastErrors") or []
-    ]
+    lines += [f"  {shorten(each['path'], 80)}: {each['message']}" for each in sync.get("lastErrors") or ()]
     return CommandFailedError("\n".join(lines), hint=error.get("hint"), exit_code=code)

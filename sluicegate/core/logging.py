@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any, Literal, TextIO
+from collections.abc import Collection, Mapping
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.contextvars import bound_contextvars
@@ -104,10 +104,11 @@ def _clean(name: str, value: Any, depth: int) -> Any:
         return redact(value if len(value) <= _MAX_TEXT else value[:_MAX_TEXT] + "…")
     if value is None or isinstance(value, (bool, int, float)):
         return value
-    if depth < _MAX_DEPTH and isinstance(value, MutableMapping):
-        return {str(key): _clean(str(key), item, depth + 1) for key, item in value.items()}
+    if depth < _MAX_DEPTH and isinstance(value, Mapping):
+        fields = cast("Mapping[Any, Any]", value)
+        return {str(key): _clean(str(key), item, depth + 1) for key, item in fields.items()}
     if depth < _MAX_DEPTH and isinstance(value, (list, tuple, set, frozenset)):
-        return [_clean("", item, depth + 1) for item in value]
+        return [_clean("", item, depth + 1) for item in cast("Collection[Any]", value)]
     return redact(_as_text(value)[:_MAX_TEXT])
 
 

@@ -126,7 +126,7 @@ class _Story:
                 events += 1
                 view.show(job)
         if job["status"] != "COMPLETED":
-            error = job.get("error") or {}
+            error: dict[str, Any] = job.get("error") or {}
             raise CommandFailedError(
                 f"The sync ended {job['status']}: {error.get('message') or describe(job)}", hint=error.get("hint")
             )
