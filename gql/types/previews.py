@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 
 from gql.scalars import BigInt
-from gql.types.progress import FilterCount, filter_counts_of
+from gql.types.progress import FilterCount
 
 if TYPE_CHECKING:
     from models.jobs import Job as JobRow
@@ -41,16 +41,16 @@ class DryRunReport:
 
 
 def dry_run_report_of(row: JobRow) -> DryRunReport | None:
-    """The report in a job's row."""
+    """The report in a job's row. A run that has not got to its end has only samples: that is none yet."""
     report: Mapping[str, Any] | None = (row.sync or {}).get("dryRunReport")
-    if report is None:
+    if report is None or "added" not in report:
         return None
     return DryRunReport(
         added=report["added"],
         updated=report["updated"],
         missing=report["missing"],
         unchanged=report["unchanged"],
-        filtered=filter_counts_of(report["filtered"]),
+        filtered=[FilterCount(rule=part["rule"], objects=part["objects"]) for part in report["filtered"]],
         samples=[_sample(item) for item in report["samples"]],
     )
 
@@ -61,6 +61,6 @@ def _sample(item: Mapping[str, Any]) -> PreviewItem:
         path=item["path"],
         size_bytes=item.get("sizeBytes"),
         modified_at=None if modified is None else datetime.fromisoformat(modified),
-        imported=item.get("filteredBy") is None,
+        imported=item["imported"],
         filtered_by=item.get("filteredBy"),
     )
