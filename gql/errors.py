@@ -132,7 +132,7 @@ def _format(error: GraphQLError, request_id: str, code: str | None, suggestions:
             extensions["hint"] = ours.hint
     else:
         if not suggestions:
-            formatted["message"] = formatted["message"].partition(" Did you mean")[0]
+            formatted["message"] = error.message.partition(" Did you mean")[0]
         extensions.setdefault("code", code or BAD_INPUT)
     extensions["requestId"] = request_id
     formatted["extensions"] = extensions

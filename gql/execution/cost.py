@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 from graphql import (
     DocumentNode,
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
+    GraphQLList,
     GraphQLNamedType,
     GraphQLSchema,
     InlineFragmentNode,
@@ -27,9 +28,6 @@ from graphql import (
     SelectionSetNode,
     ValueNode,
     VariableNode,
-    get_named_type,
-    get_nullable_type,
-    is_list_type,
 )
 
 from models.pagination import DEFAULT_SIZE, MAX_SIZE
@@ -103,7 +101,8 @@ class _Planner:
 
     def _node(self, node: object, parent: GraphQLNamedType | None, *, paged: bool) -> Plan:
         if isinstance(node, InlineFragmentNode):
-            kind = self._schema.get_type(node.type_condition.name.value) if node.type_condition else parent
+            condition = node.type_condition
+            kind = parent if condition is None else self._schema.get_type(condition.name.value)
             return self.plan([node.selection_set], kind, paged=paged)
         if isinstance(node, FragmentSpreadNode):
             fragment = self._fragments[node.name.value]
@@ -115,10 +114,11 @@ class _Planner:
             return Plan(1)
         least, sizes = self._sizes(node, definition.args)
         is_paged = least > 0 or bool(sizes)
-        inner = self.plan([node.selection_set], get_named_type(definition.type), paged=is_paged)
+        below, listed = _unwrapped(definition.type)
+        inner = self.plan([node.selection_set], below, paged=is_paged)
         if not is_paged:
             # The list inside a connection is the page that the connection's own arguments sized.
-            least = PLAIN_LIST if not paged and is_list_type(get_nullable_type(definition.type)) else 1
+            least = PLAIN_LIST if listed and not paged else 1
         if not sizes and not inner.parts:
             return Plan(1 + least * inner.fixed)
         return Plan(1, ((least, sizes, inner),))
@@ -147,9 +147,18 @@ def _literal(value: ValueNode | None, default: int) -> int:
     return min(len(value.values), MAX_SIZE) if isinstance(value, ListValueNode) else default
 
 
+def _unwrapped(kind: Any) -> tuple[Any, bool]:
+    """The named type inside, and whether there is a list around it."""
+    listed = False
+    while (inner := getattr(kind, "of_type", None)) is not None:
+        listed = listed or isinstance(kind, GraphQLList)
+        kind = inner
+    return kind, listed
+
+
 def _as_size(value: Any, default: int) -> int:
     if isinstance(value, list):
-        return min(len(value), MAX_SIZE)
+        return min(len(cast("list[Any]", value)), MAX_SIZE)
     if isinstance(value, bool) or not isinstance(value, int):
         return default
     return min(max(value, 0), MAX_SIZE)

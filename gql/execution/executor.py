@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 from strawberry.schema.schema import StrawberryGraphQLCoreExecutionContext
@@ -17,9 +16,9 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def build_per_event_executor(self, payload: Any) -> EventExecutor:
         """The executor of one event: nothing that it remembers outlives it."""
-        executor = super().build_per_event_executor(payload)
+        executor: Any = super().build_per_event_executor(payload)
         assert isinstance(executor, EventExecutor)
         executor._relevant_sub_fields = {}  # noqa: SLF001 - the dict that leaks
-        context = copy(executor.context_value) if executor.context_value is None else executor.context_value.fork()
-        executor.context_value = context
+        if executor.context_value is not None:
+            executor.context_value = executor.context_value.fork()
         return executor

@@ -7,7 +7,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.requests import ClientDisconnect
 
@@ -55,6 +55,7 @@ def operation_of(parameters: Any) -> Operation:
         raise RequestError(400, "Several operations in one request are not supported.")
     if not isinstance(parameters, dict):
         raise RequestError(400, "The body must be a JSON object.")
+    parameters = cast("dict[str, Any]", parameters)
     query = parameters.get("query")
     if not isinstance(query, str) or not query.strip():
         raise RequestError(400, "The parameter query must be a GraphQL document.")
@@ -114,4 +115,4 @@ def _map(parameters: Mapping[str, Any], name: str) -> dict[str, Any] | None:
     value = parameters.get(name)
     if value is not None and not isinstance(value, dict):
         raise RequestError(400, f"The parameter {name} must be a map.")
-    return value
+    return cast("dict[str, Any] | None", value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing, suppress
 from logging import getLogger
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from starlette.websockets import WebSocketDisconnect
 from strawberry.types.execution import PreExecutionError
@@ -110,7 +110,8 @@ class Connection:
             payload = {}
         if not isinstance(payload, dict):
             raise Closing(4400, "The payload of connection_init must be a map")
-        given = {str(name).lower(): value for name, value in payload.items() if isinstance(value, str)}
+        entries = cast("dict[str, Any]", payload).items()
+        given = {name.lower(): value for name, value in entries if isinstance(value, str)}
         try:
             return await authenticate(self._services, given.get("authorization"), given.get("x-namespace"))
         except (UnauthenticatedError, InvalidError) as error:
@@ -231,7 +232,7 @@ class Connection:
             raise Closing(4400, "Messages must be JSON") from None
         if not isinstance(value, dict):
             raise Closing(4400, "Messages must be JSON objects")
-        return value
+        return cast("dict[str, Any]", value)
 
     async def _send_error(self, number: str, errors: list[Any]) -> None:
         await self._send({"id": number, "type": "error", "payload": errors})

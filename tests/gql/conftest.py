@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.gql.node_clients import install
-from tests.gql.sample import PROBE, Probe, Served, served
+from tests.gql.sample import PROBES, Probe, Served, served
 from tests.gql.tenants import Tenant, Tenants, tenants_of
 from tests.support.postgres import PostgresServer
 
@@ -20,9 +20,9 @@ async def sample(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
 
 @pytest.fixture
 def probe() -> Probe:
-    """What the resolvers report, from zero."""
-    PROBE.__init__()
-    return PROBE
+    """What the resolvers report in this test."""
+    PROBES.append(Probe())
+    return PROBES[-1]
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import fcntl
 import json
 import os
 import subprocess
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,7 +64,7 @@ class Client:
 
 
 @asynccontextmanager
-async def running(script: str, *arguments: str) -> AsyncIterator[Client]:
+async def running(script: str, *arguments: str) -> AsyncGenerator[Client]:
     """Node with one of the scripts in tests/node; killed at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
         node_path(), script, *arguments, cwd=DIRECTORY, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL

@@ -150,7 +150,7 @@ async def test_what_is_never_executed_has_no_data(sample: Served, query: str, va
         assert response.json()["errors"][0]["extensions"]["code"] == code
 
 
-async def test_what_is_not_meant_for_callers_is_masked_and_logged(sample: Served, capsys, caplog):
+async def test_what_is_not_meant_for_callers_is_masked_and_logged(sample: Served, caplog: pytest.LogCaptureFixture):
     response = await sample.http.post(
         "/graphql", json={"query": "{ bug hello }"}, headers=sample.headers(**{"X-Request-Id": "asked-by-a-test"})
     )
@@ -166,6 +166,9 @@ async def test_what_is_not_meant_for_callers_is_masked_and_logged(sample: Served
         }
     ]
     assert SECRET not in response.text
+    [record] = [each for each in caplog.records if each.name == "gql.errors"]
+    assert record.__dict__["request_id"] == "asked-by-a-test"
+    assert SECRET in str(record.exc_info)
 
 
 async def test_our_own_errors_are_shown_with_code_and_hint(sample: Served):

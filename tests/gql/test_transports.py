@@ -152,9 +152,7 @@ class Socket:
         assert await self.receive() == {"type": "connection_ack"}
 
     async def close_code(self) -> int:
-        with pytest.raises(websockets.ConnectionClosed):
-            while True:
-                await asyncio.wait_for(self.connection.recv(), 20)
+        await asyncio.wait_for(self.connection.wait_closed(), 20)
         return self.connection.close_code
 
 
