@@ -79,6 +79,8 @@ class EndpointPolicy:
 
     def __init__(self, allowed: str = "") -> None:
         self._rules = [_parse_rule(part.strip()) for part in allowed.split(",") if part.strip()]
+        # Asked for every request, of few endpoints; the answer for a literal never changes.
+        self._literal_allowed = lru_cache(maxsize=1024)(self._allows_literal)
 
     def allows_name(self, host: str, port: int) -> bool:
         """Whether the operator named this host, whatever it resolves to."""
@@ -97,9 +99,12 @@ class EndpointPolicy:
 
     def check_literal(self, host: str, port: int) -> None:
         """Raises FatalError when `host` is an address, in whatever spelling, that may not be reached."""
-        address = parse_address(host)
-        if address is not None and not self.allows_address(address, port):
+        if not self._literal_allowed(host, port):
             raise refusal(host, port)
+
+    def _allows_literal(self, host: str, port: int) -> bool:
+        address = parse_address(host)
+        return address is None or self.allows_address(address, port)
 
     def check_resolved(self, host: str, port: int, address: str) -> None:
         """Raises FatalError when the name led to an address that may not be reached."""
