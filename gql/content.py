@@ -142,7 +142,7 @@ class ContentEndpoint:
             return _Part(source.fingerprint)
         part = _Part(source.fingerprint, source.size)
         if part.fingerprint is None or part.size is None:
-            async with content.open_source(self._services, source) as opened:
+            async with content.open_source(self._services, source, fingerprint=part.fingerprint) as opened:
                 part = _Part(opened.fingerprint, opened.total_size)
             tag = headers.etag(part.fingerprint) if part.fingerprint is not None else None
         condition = request.headers.get("if-range")

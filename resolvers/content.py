@@ -138,17 +138,16 @@ async def find_source(services: Services, grant: Grant) -> Source:
 
 @asynccontextmanager
 async def open_source(
-    services: Services, source: Source, *, start: int = 0, end: int | None = None, fingerprint: str | None = None
+    services: Services, source: Source, *, fingerprint: str | None, start: int = 0, end: int | None = None
 ) -> AsyncGenerator[Content]:
-    """The bytes from `start` up to `end`, of the version that was synced or of `fingerprint`.
+    """The bytes from `start` up to `end`, of the version with this fingerprint, or of any.
 
     Raises ConflictError when the source has another by now, NotFoundError when it has none, RunError.
     """
     async with AsyncExitStack() as stack:
         provider = await stack.enter_async_context(services.sync.open_provider(source.storage))
-        pinned = fingerprint or source.fingerprint
         try:
-            opening = provider.read(source.key, start=start, end=end, fingerprint=pinned)
+            opening = provider.read(source.key, start=start, end=end, fingerprint=fingerprint)
             content = await stack.enter_async_context(opening)
         except RunError as error:
             raise _translated(error) from None

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from gql.content import ContentEndpoint
 from gql.content_headers import disposition, file_name
+from sluicegate.providers.local.files import fingerprint_of
 from tests.content.files import Files, catalogued, gateway_over
 from tests.events.rows import until
 
@@ -153,9 +154,12 @@ async def test_a_link_is_to_one_version_of_the_object(files: Files) -> None:
     row = await files.put("a.bin", BODY)
     link = files.link(row)
     async with files.gateway.services.database.write(row.namespace_id) as session:
+        (files.root / "a.bin").write_bytes(b"newer")
         synced_again = await session.merge(row)
-        synced_again.fingerprint = "newer"
+        synced_again.fingerprint = fingerprint_of((files.root / "a.bin").stat())
+        synced_again.size_bytes = 5
     assert (await files.gateway.http.get(link)).status_code == 412
+    assert (await files.gateway.http.get(files.link(synced_again))).content == b"newer"
 
 
 async def test_a_record_leads_to_the_file_that_it_was_read_from(files: Files) -> None:
