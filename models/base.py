@@ -1,7 +1,7 @@
 """Column types and the declarative base that every table shares.
 
-SQLite and PostgreSQL must behave alike: times are aware UTC on both (microseconds in an INTEGER on SQLite), text sorts by
-bytes, JSON null is SQL NULL.
+SQLite and PostgreSQL must behave alike: times are aware UTC on both, text sorts by bytes, JSON null is
+SQL NULL.
 """
 
 from __future__ import annotations
@@ -9,8 +9,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any, ClassVar
 
-from sqlalchemy import JSON, BigInteger, DateTime, Dialect, ForeignKey, Integer, LargeBinary, MetaData, Text, TypeDecorator
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Text,
+    TypeDecorator,
+)
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeEngine
 
@@ -24,22 +36,34 @@ class UtcDateTime(TypeDecorator[datetime]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """The column's type on each database."""
         if dialect.name == "postgresql":
             return dialect.type_descriptor(DateTime(timezone=True))
         return dialect.type_descriptor(BigInteger())
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """What is written."""
         if value is None or dialect.name == "postgresql":
             return value
         return to_micros(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
+        """What is read: aware, UTC."""
         if value is None:
             return None
         return value.astimezone(UTC) if isinstance(value, datetime) else from_micros(value)
 
 
-Json = JSON(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
+class JsonText(JSON):
+    """JSON that SQLite keeps as TEXT: a column declared JSON there makes the text 5 a number, and 30 digits a float."""
+
+
+@compiles(JsonText, "sqlite")
+def _json_text(*_: Any, **__: Any) -> str:
+    return "TEXT"
+
+
+Json = JsonText(none_as_null=True).with_variant(JSONB(none_as_null=True), "postgresql")
 """JSON text on SQLite, jsonb on PostgreSQL; None is SQL NULL."""
 
 ByteText = Text().with_variant(Text(collation="C"), "postgresql")
@@ -71,7 +95,6 @@ class Base(DeclarativeBase):
         list[str]: Json,
         Any: Json,
     }
-    __mapper_args__: ClassVar[dict[str, Any]] = {"eager_defaults": True}
 
 
 class Scoped:

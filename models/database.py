@@ -3,7 +3,7 @@
 - `read(scope)` and `write(scope)` open a session for one namespace, or for ALL (jobs, commands). A scoped session adds
   the namespace to every ORM query, whatever the caller wrote, and refuses to flush a row of another.
 - `write` commits at its end, rolls back on any exception, and only then runs what `after_commit` was given.
-- SQLite has one writer: writes queue for one connection and begin IMMEDIATE, so they never fail with "database is locked".
+- SQLite has one writer: writes queue for one connection, so they never fail with "database is locked".
 """
 
 from __future__ import annotations
@@ -35,6 +35,11 @@ Scope = int | AllNamespaces
 AfterCommit = Callable[[], Awaitable[None]]
 
 
+SQLITE_PRAGMAS = (
+    "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16384",
+)  # fmt: skip
+
+
 def dumps(value: Any) -> str:
     """JSON for a column: compact, any integer, never NaN."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
@@ -55,8 +60,9 @@ class Database:
             self._reader = self._writer = create_async_engine(
                 self.url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **options
             )
-        self._read_sessions = async_sessionmaker(self._reader, expire_on_commit=False, sync_session_class=_ScopedSession)
-        self._write_sessions = async_sessionmaker(self._writer, expire_on_commit=False, sync_session_class=_ScopedSession)
+        kind: dict[str, Any] = {"expire_on_commit": False, "sync_session_class": _ScopedSession}
+        self._read_sessions = async_sessionmaker(self._reader, **kind)
+        self._write_sessions = async_sessionmaker(self._writer, **kind)
 
     @property
     def writer(self) -> AsyncEngine:
@@ -104,9 +110,8 @@ def _scope_queries(state: ORMExecuteState) -> None:
     scope = state.session.info["scope"]
     if scope is ALL or state.is_column_load or state.is_relationship_load:
         return
-    state.statement = state.statement.options(
-        with_loader_criteria(Scoped, lambda row: row.namespace_id == scope, include_aliases=True, track_closure_variables=True)
-    )
+    criteria = with_loader_criteria(Scoped, lambda row: row.namespace_id == scope, include_aliases=True)
+    state.statement = state.statement.options(criteria)
 
 
 @event.listens_for(_ScopedSession, "before_flush")
@@ -141,7 +146,7 @@ def _sqlite_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
         # The driver's own transactions start late and DEFERRED; ours start when we say.
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16384"):
+        for pragma in SQLITE_PRAGMAS:
             cursor.execute(f"PRAGMA {pragma}")
         if read_only:
             cursor.execute("PRAGMA query_only=ON")

@@ -26,7 +26,7 @@ class SyncStatus(StrEnum):
 
 
 class Storage(Scoped, Base):
-    """One storage. `settings`: the provider's own without secrets; `sealed_secrets`: encrypted, None when there are none.
+    """One storage. `settings`: the provider's own without secrets; `sealed_secrets`: encrypted, None: there are none.
 
     `presign_ttl`: minutes. `row_rev` grows with each change that subscribers see.
     """

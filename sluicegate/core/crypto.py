@@ -1,6 +1,6 @@
 """Secrets at rest: Fernet (AES-128-CBC with HMAC-SHA256), keys rotated with MultiFernet.
 
-A sealed payload names the table, row and namespace that it belongs to, so a ciphertext copied to another row does not open.
+A sealed payload names the table, row and namespace that it belongs to, so a copy in another row does not open.
 """
 
 from __future__ import annotations

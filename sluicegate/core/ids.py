@@ -34,7 +34,7 @@ def split_id(value: str) -> tuple[str, int] | None:
 
 
 def decode_id(value: str, kind: str, *, path: tuple[str, ...] = ("id",)) -> int:
-    """The row number of a global id of `kind`. Raises NotFoundError for anything else: an id of another kind is no such thing."""
+    """The row number of a global id of `kind`. Raises NotFoundError for anything else, another kind too."""
     found = split_id(value)
     if found is None or found[0] != kind:
         raise NotFoundError(f"No {kind.lower()} has the id {value[:_MAX_LENGTH]!r}.", path=path)

@@ -1,6 +1,6 @@
-"""What both databases can hold.
+r"""What both databases can hold.
 
-PostgreSQL refuses NUL in text and \\u0000, NaN and Infinity in jsonb; lone surrogates break both drivers. SQLite takes
+PostgreSQL refuses NUL in text and \u0000, NaN and Infinity in jsonb; lone surrogates break both drivers. SQLite takes
 some of these. The same value must be refused by both, so these checks stand before every write of outside data.
 """
 

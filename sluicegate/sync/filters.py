@@ -12,9 +12,12 @@ import re2
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
+from sluicegate.sync.records import has_records
 
 FOLDER_MARKER = "folder_marker"
 REGEX = "regex"
+UNSUPPORTED = "unsupported"
+"""READ mode: a kind of file that has no records."""
 
 MAX_PATTERN_LENGTH = 4_096
 _MEMORY_BYTES = 8 << 20
@@ -35,9 +38,10 @@ _RE2_ERROR: type[Exception] = _re2.error
 
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The compiled rules of a plan. No regex takes every object."""
+    """The compiled rules of a plan. No regex takes every object; `records_only` leaves out files that can't be read."""
 
     regex: Any | None = None
+    records_only: bool = False
 
     def rejects(self, entry: Entry, path: str) -> str | None:
         """The name of the first rule that leaves the object out, or None."""
@@ -45,6 +49,8 @@ class Filters:
             return FOLDER_MARKER
         if self.regex is not None and self.regex.match(path) is None:
             return REGEX
+        if self.records_only and not has_records(path):
+            return UNSUPPORTED
         return None
 
 

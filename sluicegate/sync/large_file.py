@@ -131,7 +131,8 @@ async def _finish(run: Run, entry: Entry, path: str, partial: Partial, error: st
     elif not partial.rows:
         run.progress.found += 1
         run.progress.filter(EMPTY)
-    run.progress.bytes_synced += entry.size or 0
+    if partial.rows > partial.bad:
+        run.progress.bytes_synced += entry.size or 0
     records, failed = partial.rows - partial.bad, partial.bad + (error is not None)
     first_gone = partial.rows
     run.position.after, run.position.partial = entry.key, None

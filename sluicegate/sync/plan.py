@@ -51,4 +51,5 @@ def plan_of_storage(storage: Storage, payload: Mapping[str, Any]) -> SyncPlan:
 
 def filters_of_storage(storage: Storage) -> Filters:
     """The rules that a storage has fields for."""
-    return Filters(regex=compile_regex(storage.regex_filter) if storage.regex_filter else None)
+    regex = compile_regex(storage.regex_filter) if storage.regex_filter else None
+    return Filters(regex=regex, records_only=not storage.use_blob_urls)

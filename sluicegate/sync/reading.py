@@ -58,8 +58,6 @@ def is_small(entry: Entry) -> bool:
 async def stream_rows(run: Run, entry: Entry, path: str) -> AsyncGenerator[Row | Failure]:
     """The file's rows as they come. Raises SkippableError where they end early, RetriableError where they may go on."""
     reader = reader_for(path)
-    if reader is None:
-        raise SkippableError("This kind of file has no records: .json, .jsonl and .ndjson do, gzipped too.")
     number = 0
     async with (
         run.provider.read(entry.key, fingerprint=entry.fingerprint) as content,
@@ -83,9 +81,6 @@ def _row(number: int, record: object) -> Row | Failure:
 async def read_small(run: Run, entry: Entry, path: str) -> FileResult:
     """Reads a small file whole, retrying what may pass. Never raises a RunError but FatalError."""
     result = FileResult(entry, path)
-    if reader_for(path) is None:
-        result.error = "This kind of file has no records: .json, .jsonl and .ndjson do, gzipped too."
-        return result
     attempt = 0
     while True:
         result.rows.clear()

@@ -41,17 +41,22 @@ class RecordReader(Protocol):
         ...
 
 
-def reader_for(path: str) -> RecordReader | None:
-    """A reader by the file's extension, or None for a kind of file that has no records."""
+_EXTENSIONS = (".json", ".jsonl", ".ndjson")
+_ALL_EXTENSIONS = _EXTENSIONS + tuple(extension + ".gz" for extension in _EXTENSIONS)
+
+
+def has_records(path: str) -> bool:
+    """Whether there is a reader for this kind of file."""
+    return path.lower().endswith(_ALL_EXTENSIONS)
+
+
+def reader_for(path: str) -> RecordReader:
+    """A reader by the file's extension. Raises SkippableError for a kind of file that has no records."""
     name = path.lower()
     inner = name.removesuffix(".gz")
-    reader: RecordReader
-    if inner.endswith(".json"):
-        reader = _JsonReader()
-    elif inner.endswith((".jsonl", ".ndjson")):
-        reader = _JsonLinesReader()
-    else:
-        return None
+    if not has_records(path):
+        raise _bad(f"This kind of file has no records. These have: {', '.join(_ALL_EXTENSIONS)}.")
+    reader: RecordReader = _JsonReader() if inner.endswith(".json") else _JsonLinesReader()
     return _GzipReader(reader) if inner != name else reader
 
 

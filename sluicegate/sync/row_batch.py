@@ -69,8 +69,9 @@ class RowBatch:
             run.progress.filter(EMPTY)
         if result.error is None and last_known >= records:
             self._shrunk.append((entry.key, records))
-        if result.final:
+        if result.rows:
             run.progress.bytes_synced += entry.size or 0
+        if result.final:
             self._sources.append(source_row(run, entry, len(result.rows), len(result.failures) + bool(result.error)))
 
     async def write(self, session: AsyncSession) -> None:

@@ -13,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 TEXT = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
-JSON = sa.JSON(none_as_null=True).with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
+JSON = sa.Text().with_variant(postgresql.JSONB(none_as_null=True), "postgresql")
 TIME = sa.BigInteger().with_variant(sa.DateTime(timezone=True), "postgresql")
 ROW_ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 KEY = sa.LargeBinary()
