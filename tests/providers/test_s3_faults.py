@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing
@@ -481,3 +482,47 @@ async def test_a_bucket_that_may_not_be_written(server: S3Responder, source: Buc
         "AccessDenied",
     )
     assert right in (check.hint or "")
+
+
+async def test_a_common_prefix_at_the_end_of_a_page_does_not_disturb_the_order(
+    server: S3Responder, source: Bucket
+) -> None:
+    for key in (b"a/1", b"b/1", b"b0", b"c/1", b"d"):
+        await source.put(key, b"1")
+    server.page_size = 1
+    async with source.open() as provider:
+        assert [entry.key for entry in await entries_of(provider, recursive=False)] == [b"b0", b"d"]
+
+
+async def test_giving_a_listing_up_ends_the_page_on_its_way(server: S3Responder, source: Bucket) -> None:
+    server.objects = Canned(3000)
+    answered = asyncio.Event()
+
+    def stall(request: Request) -> Stall:
+        answered.set()
+        return Stall()
+
+    async with source.open() as provider:
+        pages = provider.list()
+        server.faults.extend([server.answer(Request("GET", "/bucket", {}, b"", None, {})), stall])
+        await anext(pages)
+        await answered.wait()
+        await asyncio.wait_for(pages.aclose(), 5)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "s3-list-page"]
+
+
+async def test_a_canceled_listing_is_canceled(server: S3Responder, source: Bucket) -> None:
+    asked = asyncio.Event()
+
+    def stall(request: Request) -> Stall:
+        asked.set()
+        return Stall()
+
+    server.always = stall
+    async with source.open() as provider:
+        task = asyncio.create_task(entries_of(provider))
+        await asked.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.wait_for(task, 5)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "s3-list-page"]

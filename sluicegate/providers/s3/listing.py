@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import suppress
 from itertools import islice
 from operator import lt
 
-from sluicegate.core.errors import ErrorCode, FatalError, RunError
+from sluicegate.core.errors import ErrorCode, FatalError
 from sluicegate.providers.base import Page
 from sluicegate.providers.cursor import make_cursor
 from sluicegate.providers.s3.client import S3Client
@@ -25,8 +24,8 @@ class Lister:
         self._client = client
         self._prefix = prefix
         self._recursive = recursive
-        self._start = after
-        self._after = after
+        self._after = after  # where to go on: behind this key or common prefix
+        self._last_key = after
         self._token: str | None = None
 
     async def pages(self, limit: int | None) -> AsyncGenerator[Page, None]:
@@ -47,8 +46,9 @@ class Lister:
                     return
         finally:
             task.cancel()
-            with suppress(asyncio.CancelledError, RunError):
-                await task
+            await asyncio.wait({task})
+            if not task.cancelled():
+                task.exception()  # looked at, so that asyncio does not log a page that nobody waits for any more
 
     def _fetch_ahead(self, remaining: int | None) -> asyncio.Task[ListPage]:
         size = PAGE_KEYS if remaining is None else max(1, min(PAGE_KEYS, remaining))
@@ -81,7 +81,9 @@ class Lister:
         """Moves behind the page; False when it was the last. Raises FatalError for one that cannot come next."""
         keys = [entry[0] for entry in page.entries]
         if keys:
-            if not all(map(lt, keys, islice(keys, 1, None))) or (self._after is not None and keys[0] <= self._after):
+            if not all(map(lt, keys, islice(keys, 1, None))) or (
+                self._last_key is not None and keys[0] <= self._last_key
+            ):
                 raise _unordered()
             if not (keys[0].startswith(self._prefix) and keys[-1].startswith(self._prefix)):
                 raise FatalError(
@@ -90,6 +92,7 @@ class Lister:
                     provider_code="FOREIGN_KEY",
                     hint="This is a fault of the S3 server.",
                 )
+            self._last_key = keys[-1]
         last = max(keys[-1:] + page.prefixes[-1:], default=self._after)
         if not page.truncated:
             self._after = last
