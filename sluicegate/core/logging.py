@@ -22,7 +22,7 @@ bind = bound_contextvars
 
 _MAX_TEXT = 16_384
 _MAX_DEPTH = 6
-_COLOURED = "color_message"  # uvicorn's second form of a message
+_SECOND_FORMS = frozenset({"color_message", "message", "asctime"})  # what libraries say a second time
 
 # Each says in every request what the access log says better, or logs at INFO what only its authors need.
 _QUIET = (
@@ -94,7 +94,7 @@ def configure(
 
 def redact_event(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """A structlog processor: hides fields with secret names, and what looks like a secret in every other."""
-    return {name: _clean(name, value, 0) for name, value in event.items() if name != _COLOURED}
+    return {name: _clean(name, value, 0) for name, value in event.items() if name not in _SECOND_FORMS}
 
 
 def _clean(name: str, value: Any, depth: int) -> Any:
