@@ -268,6 +268,7 @@ async def test_a_source_that_breaks_off_never_looks_complete(files: Files) -> No
         ("new\nline\r.txt", "newline.txt"),
         ("👩‍👩‍👧 😀.png", "👩‍👩‍👧 😀.png"),
         ("gpj.\u202eexe.scr", "gpj.exe.scr"),
+        ("a\u2028b\u2029c\ud800\u0378.txt", "abc.txt"),
         ("folder/", ""),
         ("..", ""),
         ("a%2Fb;c.txt", "a%2Fb;c.txt"),
