@@ -3,13 +3,14 @@
 import json
 import os
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from sluicegate.core.crypto import new_secret_key
-from tests.support.command import sluicegate
+from tests.support.command import invoke, sluicegate
 
 ROOT = Path(__file__).parents[2]
 
@@ -23,8 +24,6 @@ def test_help_is_quick_because_it_loads_nothing_that_it_does_not_need() -> None:
         "except SystemExit as end: assert not end.code, end.code\n"
         "print(*sorted(sys.modules), file=sys.stderr)\n"
     )
-    import subprocess
-
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert "serve" in ended.stdout
     loaded = set(ended.stderr.split())
@@ -33,48 +32,48 @@ def test_help_is_quick_because_it_loads_nothing_that_it_does_not_need() -> None:
 
 
 def test_the_schema_is_printed_as_it_is_in_the_repository() -> None:
-    ended = sluicegate("schema")
+    ended = invoke("schema")
     assert ended.code == 0
     assert ended.out == (ROOT / "schema.graphql").read_text()
 
 
 def test_keys_are_made_listed_and_revoked(tmp_path: Path) -> None:
-    made = sluicegate("keys", "create", "nightly", "--scope", "write", "--expires-in-days", "9", "--data-dir", tmp_path)
+    made = invoke("keys", "create", "nightly", "--scope", "write", "--expires-in-days", "9", "--data-dir", tmp_path)
     assert made.code == 0
     secret = made.out.strip()
     assert secret.startswith("sg_")
-    [key] = sluicegate("keys", "list", "--json", "--data-dir", tmp_path).json
+    [key] = invoke("keys", "list", "--json", "--data-dir", tmp_path).json
     assert (key["name"], key["scopes"], key["namespaces"]) == ("nightly", ["READ", "WRITE"], ["default"])
     assert (key["state"], key["prefix"]) == ("active", secret[:9])
-    listed = sluicegate("keys", "list", "--data-dir", tmp_path)
+    listed = invoke("keys", "list", "--data-dir", tmp_path)
     assert "nightly" in listed.out
     assert secret not in listed.out
-    assert sluicegate("keys", "revoke", key["prefix"], "--data-dir", tmp_path).code == 0
-    [key] = sluicegate("keys", "list", "--json", "--data-dir", tmp_path).json
+    assert invoke("keys", "revoke", key["prefix"], "--data-dir", tmp_path).code == 0
+    [key] = invoke("keys", "list", "--json", "--data-dir", tmp_path).json
     assert key["state"] == "revoked"
-    missing = sluicegate("keys", "revoke", "99", "--data-dir", tmp_path)
+    missing = invoke("keys", "revoke", "99", "--data-dir", tmp_path)
     assert missing.code == 1
     assert "No API key" in missing.err
-    unknown = sluicegate("keys", "create", "x", "--scope", "ROOT", "--data-dir", tmp_path)
+    unknown = invoke("keys", "create", "x", "--scope", "ROOT", "--data-dir", tmp_path)
     assert unknown.code == 1
     assert "READ, WRITE, ADMIN" in unknown.err
 
 
 def test_migrate_tells_what_it_did_and_does_it_once(tmp_path: Path) -> None:
-    first = sluicegate("migrate", "--json", "--data-dir", tmp_path)
+    first = invoke("migrate", "--json", "--data-dir", tmp_path)
     assert (first.code, first.json["from"], first.json["changed"]) == (0, None, True)
-    second = sluicegate("migrate", "--json", "--data-dir", tmp_path)
+    second = invoke("migrate", "--json", "--data-dir", tmp_path)
     assert second.json == {"from": first.json["to"], "to": first.json["to"], "changed": False}
 
 
 def test_rotation_makes_a_new_key_and_drops_the_old_one(tmp_path: Path) -> None:
-    none = sluicegate("secrets", "rotate", "--data-dir", tmp_path)
+    none = invoke("secrets", "rotate", "--data-dir", tmp_path)
     assert none.code == 3
     assert "no key to rotate" in none.err
     key_file = tmp_path / "secret.key"
     key_file.write_text(new_secret_key())
     before = key_file.read_text()
-    assert sluicegate("secrets", "rotate", "--data-dir", tmp_path).code == 0
+    assert invoke("secrets", "rotate", "--data-dir", tmp_path).code == 0
     after = key_file.read_text()
     assert len(after.split()) == 1
     assert after.strip() != before.strip()
@@ -96,7 +95,7 @@ def test_rotation_makes_a_new_key_and_drops_the_old_one(tmp_path: Path) -> None:
 def test_a_bad_setting_is_named_and_a_secret_in_it_is_not_shown(
     name: str, value: str, says: str, tmp_path: Path
 ) -> None:
-    ended = sluicegate("serve", "--port", "0", "--data-dir", tmp_path / "data", env={name: value})
+    ended = invoke("serve", "--port", "0", "--data-dir", tmp_path / "data", env={name: value})
     assert ended.code == 3
     assert name in ended.err
     assert says in ended.err
@@ -106,13 +105,13 @@ def test_a_bad_setting_is_named_and_a_secret_in_it_is_not_shown(
 
 
 def test_a_root_that_holds_the_data_directory_is_refused(tmp_path: Path) -> None:
-    ended = sluicegate(
+    ended = invoke(
         "serve", "--port", "0", "--data-dir", tmp_path / "data", env={"SLUICEGATE_LOCAL_ROOTS": f"default={tmp_path}"}
     )
     assert ended.code == 3
     assert "contains the data directory" in ended.err
     # Nothing is left half started: the directory is free.
-    assert sluicegate("migrate", "--data-dir", tmp_path / "data").code == 0
+    assert invoke("migrate", "--data-dir", tmp_path / "data").code == 0
 
 
 def fake_distribution(folder: Path, *, package: bool) -> dict[str, str]:
@@ -131,7 +130,7 @@ def fake_distribution(folder: Path, *, package: bool) -> dict[str, str]:
 @pytest.mark.parametrize("package", [True, False], ids=["before ours", "behind ours"])
 def test_it_refuses_to_start_where_another_distribution_owns_gql(tmp_path: Path, package: bool) -> None:
     env = fake_distribution(tmp_path / "site", package=package)
-    for command in (("schema",), ("serve", "--data-dir", str(tmp_path / "data")), ("--help",)):
+    for command in (("serve", "--data-dir", str(tmp_path / "data")), ("--help",)):
         ended = sluicegate(*command, env=env)
         assert ended.code == 3
         assert "gql-3.5.3" in ended.err
@@ -148,7 +147,7 @@ def test_it_refuses_a_gql_that_no_distribution_owns(tmp_path: Path) -> None:
 
 
 def test_the_doctor_finds_a_new_installation_in_order_and_makes_nothing(tmp_path: Path) -> None:
-    ended = sluicegate("doctor", "--json", "--data-dir", tmp_path / "data")
+    ended = invoke("doctor", "--json", "--data-dir", tmp_path / "data")
     assert ended.code == 0, ended.out
     assert ended.json["ok"] is True
     parts = {finding["part"] for finding in ended.json["findings"]}
@@ -158,10 +157,10 @@ def test_the_doctor_finds_a_new_installation_in_order_and_makes_nothing(tmp_path
 
 def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    assert sluicegate("migrate", "--data-dir", data_dir).code == 0
+    assert invoke("migrate", "--data-dir", data_dir).code == 0
     (data_dir / "secret.key").write_text("not a key")
     os.chmod(data_dir, 0o755)  # noqa: PTH101 - as an operator would
-    ended = sluicegate(
+    ended = invoke(
         "doctor",
         "--json",
         "--data-dir",
@@ -186,7 +185,7 @@ def test_the_doctor_says_what_is_wrong_and_how_to_mend_it(tmp_path: Path) -> Non
 
 
 def test_the_doctor_tells_of_a_database_that_does_not_answer(tmp_path: Path) -> None:
-    ended = sluicegate(
+    ended = invoke(
         "doctor",
         "--data-dir",
         tmp_path,
@@ -199,7 +198,7 @@ def test_the_doctor_tells_of_a_database_that_does_not_answer(tmp_path: Path) -> 
 
 
 def test_a_gateway_that_is_not_there_is_told_with_a_code_of_its_own() -> None:
-    ended = sluicegate("sync", "U3RvcmFnZTox", "--url", "http://127.0.0.1:1", env={"SLUICEGATE_KEY": "sg_any"})
+    ended = invoke("sync", "U3RvcmFnZTox", "--url", "http://127.0.0.1:1", env={"SLUICEGATE_KEY": "sg_any"})
     assert ended.code == 4
     assert "127.0.0.1:1" in ended.err
     assert "SLUICEGATE_URL" in ended.err
