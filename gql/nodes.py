@@ -31,10 +31,15 @@ async def _api_key(context: Context, number: int) -> Any:
     return next((row for row in await list_keys(context.services, context.viewer) if row.id == number), None)
 
 
-_KINDS: dict[str, tuple[Callable[[Any], Node], Finder]] = {
+async def _project(context: Context, number: int) -> Any:
+    row = await context.loaders.projects.load(number)
+    return row if row is not None and row.deleted_at is None else None
+
+
+KINDS: dict[str, tuple[Callable[[Any], Node], Finder]] = {
     "Namespace": (Namespace.of, _namespace),
     "ApiKey": (ApiKey.of, _api_key),
-    "Project": (Project.of, lambda context, number: context.loaders.projects.load(number)),
+    "Project": (Project.of, _project),
     "Storage": (storage_of, lambda context, number: context.loaders.storages.load(number)),
     "Job": (job_of, lambda context, number: context.loaders.jobs.load(number)),
     "SyncedObject": (SyncedObject.of, lambda context, number: context.loaders.objects.load(number)),
@@ -44,8 +49,8 @@ _KINDS: dict[str, tuple[Callable[[Any], Node], Finder]] = {
 async def find_node(context: Context, global_id: str, kind: str | None = None) -> Any:
     """The public form of what has this id (of `kind`, where one is asked for); None where the viewer has none."""
     found = split_id(global_id)
-    if found is None or found[0] not in _KINDS or kind not in (None, found[0]):
+    if found is None or found[0] not in KINDS or kind not in (None, found[0]):
         return None
-    show, find = _KINDS[found[0]]
+    show, find = KINDS[found[0]]
     row = await find(context, found[1])
     return None if row is None else show(row)

@@ -9,15 +9,8 @@ from typing import Annotated
 import strawberry
 
 from gql.context import Info
-from gql.inputs.filters import (
-    JobFilter,
-    JobOrder,
-    StorageFilter,
-    StorageOrder,
-    job_criteria,
-    sort_keys,
-    storage_criteria,
-)
+from gql.inputs.filters import JobFilterArgument, StorageFilterArgument, job_criteria, storage_criteria
+from gql.inputs.orders import JobOrders, StorageOrders, sort_keys
 from gql.nodes import find_node
 from gql.pagination import After, Before, Connection, First, Last, connect
 from gql.permissions import Scope, requires
@@ -37,6 +30,8 @@ from sluicegate.core.ids import split_id
 MAX_NODES = 1_000
 
 Id = Annotated[strawberry.ID, strawberry.argument(description="A global id.")]
+Ids = Annotated[list[strawberry.ID], strawberry.argument(description="Global ids, at most 1,000.")]
+OfProject = Annotated[strawberry.ID | None, strawberry.argument(description="Only those of this project.")]
 
 
 @strawberry.type(description="What can be read.")
@@ -51,7 +46,7 @@ class Query:
     @strawberry.field(
         description="Things by their global ids, in the same order, at most 1,000.", extensions=requires(Scope.READ)
     )
-    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+    async def nodes(self, info: Info, ids: Ids) -> list[Node | None]:
         """Many nodes."""
         if len(ids) > MAX_NODES:
             raise InvalidError(f"At most {MAX_NODES:,} ids; there are {len(ids):,}.", path=("ids",))
@@ -100,13 +95,13 @@ class Query:
     async def storages(
         self,
         info: Info,
-        project_id: strawberry.ID | None = None,
+        project_id: OfProject = None,
         first: First = None,
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: StorageFilter | None = None,
-        order_by: list[StorageOrder] | None = None,
+        filter: StorageFilterArgument = None,
+        order_by: StorageOrders = None,
     ) -> Connection[Storage]:
         """A page of storages."""
         services, viewer = info.context.services, info.context.viewer
@@ -134,8 +129,8 @@ class Query:
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: JobFilter | None = None,
-        order_by: list[JobOrder] | None = None,
+        filter: JobFilterArgument = None,
+        order_by: JobOrders = None,
     ) -> Connection[Job]:
         """A page of jobs."""
         services, viewer = info.context.services, info.context.viewer

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from models.objects import ObjectStatus, SyncedObject
 from models.pagination import Order, Page, PageRequest, fetch_page
 from models.projects import Project
+from sluicegate.core.errors import NotFoundError
 
 _ORDER = Order("projects", (), Project.id)
 
@@ -35,10 +36,21 @@ class ProjectTotals:
 
 
 async def projects_by_id(session: AsyncSession, ids: Sequence[int]) -> list[Project | None]:
-    """The projects with these ids, None for those that are not there or are being deleted."""
-    rows = await session.scalars(select(Project).where(Project.id.in_(ids), Project.deleted_at.is_(None)))
-    found = {row.id: row for row in rows}
+    """The projects with these ids, also those that are being deleted; None for those that are not there."""
+    found = {row.id: row for row in await session.scalars(select(Project).where(Project.id.in_(ids)))}
     return [found.get(number) for number in ids]
+
+
+async def lock_project(session: AsyncSession, project_id: int) -> Project | None:
+    """A project's row for changing it, None where there is none: nobody else changes it until the transaction ends."""
+    return await session.scalar(select(Project).where(Project.id == project_id).with_for_update())
+
+
+def present(project: Project | None, global_id: str, *, path: tuple[str, ...] = ("id",)) -> Project:
+    """The project. Raises NotFoundError when there is none or it is being deleted."""
+    if project is None or project.deleted_at is not None:
+        raise NotFoundError(f"No project has the id {global_id!r}.", path=path)
+    return project
 
 
 async def list_projects(session: AsyncSession, request: PageRequest) -> Page[Project]:

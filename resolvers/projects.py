@@ -11,7 +11,7 @@ from resolvers import checks
 from resolvers.access import Viewer
 from resolvers.services import Services
 from sluicegate.core.clock import now
-from sluicegate.core.errors import InvalidError, NotFoundError
+from sluicegate.core.errors import InvalidError
 from sluicegate.core.ids import decode_id
 
 MAX_NAME = 256
@@ -45,9 +45,7 @@ async def update_project(services: Services, viewer: Viewer, global_id: str, cha
     number = decode_id(global_id, "Project")
     values = _checked(changes)
     async with services.database.write(viewer.namespace.id) as session:
-        (project,) = await project_queries.projects_by_id(session, [number])
-        if project is None:
-            raise NotFoundError(f"No project has the id {global_id!r}.", path=("id",))
+        project = project_queries.present(await project_queries.lock_project(session, number), global_id)
         for column, value in values.items():
             setattr(project, column, value)
         project.updated_at = now()

@@ -104,7 +104,8 @@ async def create_storage(
     columns = checked_options({**DEFAULTS, **options})
     project = decode_id(project_id, "Project", path=("projectId",))
     async with services.database.read(viewer.namespace.id) as session:
-        await _require_project(session, project, project_id)
+        (found_project,) = await project_queries.projects_by_id(session, [project])
+        project_queries.present(found_project, project_id, path=("projectId",))
     opened = await connection(services, viewer, kind, settings)
     found = await _tried(opened) if validate else []
     async with services.database.write(viewer.namespace.id) as session:
@@ -151,18 +152,6 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
             )
         await _touch(services, session, storage)
     return SavedStorage(storage, _warnings(opened, found, others) if opened is not None else [])
-
-
-async def archive_storage(services: Services, viewer: Viewer, global_id: str) -> Storage:
-    """Deletes a storage: credentials erased, hidden from lists, its jobs canceled; its objects stay.
-
-    Raises NotFoundError.
-    """
-    number = decode_id(global_id, "Storage")
-    async with services.database.write(viewer.namespace.id) as session:
-        storage = present(await storage_queries.lock_storage(session, number), global_id)
-        await archive(services, session, storage, viewer.actor)
-    return storage
 
 
 async def archive(services: Services, session: AsyncSession, storage: Storage, actor: Actor) -> None:
@@ -235,9 +224,8 @@ async def _guard_place(
 
 
 async def _require_project(session: AsyncSession, number: int, global_id: str) -> None:
-    (project,) = await project_queries.projects_by_id(session, [number])
-    if project is None:
-        raise NotFoundError(f"No project has the id {global_id!r}.", path=("projectId",))
+    # Locked, so that a project that is being deleted gets no new storage.
+    project_queries.present(await project_queries.lock_project(session, number), global_id, path=("projectId",))
 
 
 def present(storage: Storage | None, global_id: str) -> Storage:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from enum import StrEnum
-from typing import Any, Protocol
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import strawberry
 
@@ -18,16 +17,12 @@ from gql.inputs.conditions import (
     text_match,
     texts,
 )
-from gql.types.enums import JobStatus, Modality, ObjectStatus, ProviderType, SortDirection, SyncStatus
+from gql.types.enums import JobStatus, Modality, ObjectStatus, ProviderType, SyncStatus
 from models.job_queries import JobCriteria
 from models.object_queries import ObjectCriteria
-from models.pagination import SortKey
 from models.storage_queries import StorageCriteria
 from resolvers.checks import check_list
-from sluicegate.core.errors import InvalidError
 from sluicegate.core.ids import split_id
-
-MAX_SORT_KEYS = 8
 
 
 @strawberry.input(description="Which storages. All that is given must hold.")
@@ -79,88 +74,10 @@ class SyncedObjectFilter:
     synced_at: DateTimeFilter | None = strawberry.field(default=None, description="By when a sync last wrote it.")
 
 
-class StorageOrderField(StrEnum):
-    """What storages are sorted by."""
-
-    TITLE = "TITLE"
-    TYPE = "TYPE"
-    STATUS = "STATUS"
-    CREATED_AT = "CREATED_AT"
-    UPDATED_AT = "UPDATED_AT"
-    LAST_SYNC = "LAST_SYNC"
-
-
-class JobOrderField(StrEnum):
-    """What jobs are sorted by."""
-
-    JOB_CLASS = "JOB_CLASS"
-    PRIORITY = "PRIORITY"
-    STATUS = "STATUS"
-    PROGRESS = "PROGRESS"
-    RETRY_COUNT = "RETRY_COUNT"
-    SCHEDULED_AT = "SCHEDULED_AT"
-    CREATED_AT = "CREATED_AT"
-    UPDATED_AT = "UPDATED_AT"
-
-
-class SyncedObjectOrderField(StrEnum):
-    """What objects are sorted by."""
-
-    PATH = "PATH"
-    SIZE_BYTES = "SIZE_BYTES"
-    SOURCE_MODIFIED_AT = "SOURCE_MODIFIED_AT"
-    SYNCED_AT = "SYNCED_AT"
-
-
-for _field in (StorageOrderField, JobOrderField, SyncedObjectOrderField):
-    strawberry.enum(_field, description=_field.__doc__)
-
-_DIRECTION = "Which way; null comes last either way."
-
-
-@strawberry.input(description="One sort key of storages; ties are decided by the next, at last by the id.")
-class StorageOrder:
-    """Of storages."""
-
-    field: StorageOrderField = strawberry.field(description="By what.")
-    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
-
-
-@strawberry.input(description="One sort key of jobs; ties are decided by the next, at last by the id.")
-class JobOrder:
-    """Of jobs."""
-
-    field: JobOrderField = strawberry.field(description="By what.")
-    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
-
-
-@strawberry.input(description="One sort key of objects; ties are decided by the next, at last by the id.")
-class SyncedObjectOrder:
-    """Of objects."""
-
-    field: SyncedObjectOrderField = strawberry.field(description="By what.")
-    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
-
-
-class _Sort(Protocol):
-    @property
-    def field(self) -> StrEnum: ...
-
-    @property
-    def direction(self) -> SortDirection: ...
-
-
-def sort_keys(given: Sequence[_Sort] | None, sorts: Mapping[str, SortKey]) -> tuple[SortKey, ...]:
-    """The columns of an order. Raises InvalidError for more than 8."""
-    if given is None:
-        return ()
-    if len(given) > MAX_SORT_KEYS:
-        raise InvalidError(f"At most {MAX_SORT_KEYS} sort keys.", path=("orderBy",))
-    keys: list[SortKey] = []
-    for sort in given:
-        key = sorts[sort.field]
-        keys.append(SortKey(key.column, key.kind, sort.direction == SortDirection.DESC, key.nullable))
-    return tuple(keys)
+_FILTERED = strawberry.argument(description="Only those that meet all of this.")
+StorageFilterArgument = Annotated[StorageFilter | None, _FILTERED]
+JobFilterArgument = Annotated[JobFilter | None, _FILTERED]
+SyncedObjectFilterArgument = Annotated[SyncedObjectFilter | None, _FILTERED]
 
 
 def storage_criteria(given: StorageFilter | None) -> StorageCriteria:

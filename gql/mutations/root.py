@@ -11,6 +11,7 @@ from gql.mutations import (
     create_namespace,
     create_project,
     create_storage,
+    delete_project,
     delete_storage,
     preview_storage,
     revoke_api_key,
@@ -33,6 +34,9 @@ class Mutation:
 
     create_project = _field(create_project.create_project, Scope.WRITE, "Makes a dataset.")
     update_project = _field(update_project.update_project, Scope.WRITE, "Changes a dataset.")
+    delete_project = _field(
+        delete_project.delete_project, Scope.WRITE, "Deletes a dataset: gone at once, removed by a background job."
+    )
     create_storage = _field(create_storage.create_storage, Scope.WRITE, "Connects a source to a dataset.")
     update_storage = _field(update_storage.update_storage, Scope.WRITE, "Changes a storage.")
     delete_storage = _field(delete_storage.delete_storage, Scope.WRITE, "Archives a storage.")

@@ -61,7 +61,7 @@ class SortDirection(StrEnum):
     DESC = "DESC"
 
 
-def _show(enum: type[Enum], values: dict[str, str], *, name: str | None = None, description: str | None = None) -> None:
+def show(enum: type[Enum], values: dict[str, str], *, name: str | None = None, description: str | None = None) -> None:
     """Makes `enum` a GraphQL enum, each value described."""
     strawberry.enum(enum, name=name, description=description or enum.__doc__)
     definition: Any = enum.__dict__["__strawberry_definition__"]
@@ -78,9 +78,9 @@ _MODALITIES = {
     "TABULAR": "CSV, TSV, Parquet and spreadsheets.",
     "OTHER": "Everything else.",
 }
-_show(Modality, _MODALITIES)
-_show(BlobType, _MODALITIES)
-_show(
+show(Modality, _MODALITIES)
+show(BlobType, _MODALITIES)
+show(
     SyncStatus,
     {
         "INITIALIZED": "Never synced.",
@@ -93,7 +93,7 @@ _show(
     },
     description="The state of a storage's last sync.",
 )
-_show(
+show(
     JobStatus,
     {
         "SCHEDULED": "Waits for its time.",
@@ -108,7 +108,7 @@ _show(
     },
     description="Where a job is. CANCELED, FAILED, COMPLETED and COMPLETED_WITH_ERRORS are final.",
 )
-_show(
+show(
     JobTrigger,
     {
         "MANUAL": "A caller asked for it.",
@@ -117,7 +117,7 @@ _show(
         "RETRY": "A caller asked for a failed job again.",
     },
 )
-_show(
+show(
     ObjectStatus,
     {
         "STAGED": "Found, and waits to be confirmed.",
@@ -126,7 +126,7 @@ _show(
     },
     description="Where an object is.",
 )
-_show(
+show(
     ProviderType,
     {
         "S3": "Amazon S3 and what speaks its protocol.",
@@ -138,7 +138,7 @@ _show(
     },
     description="What kind of source a storage connects to.",
 )
-_show(
+show(
     Capability,
     {
         "TAGS": "Objects have tags that a mapping can read.",
@@ -155,7 +155,7 @@ _show(
     name="ProviderCapability",
     description="What a provider can do beyond listing and reading.",
 )
-_show(
+show(
     MappingSource,
     {
         "FILE": "The file itself.",
@@ -170,7 +170,7 @@ _show(
     name="MappingSourceType",
     description="Where a mapping can take a value from.",
 )
-_show(
+show(
     CheckStatus,
     {
         "PASSED": "It works.",
@@ -180,7 +180,7 @@ _show(
     },
     description="How one step of a validation ended.",
 )
-_show(
+show(
     SyncPhase,
     {
         "QUEUED": "Waits for a worker.",
@@ -194,7 +194,7 @@ _show(
     name="SyncPhase",
     description="What a run is doing now.",
 )
-_show(
+show(
     OutcomeKind,
     {
         "ADDED": "New in the dataset.",
@@ -203,11 +203,11 @@ _show(
         "MISSING": "No longer in the source.",
     },
 )
-_show(
+show(
     JobSignal,
     {
         "CANCEL": "Stop it: work in flight ends within 2 seconds and what was done stays.",
         "RETRY": "Start a failed or canceled job again.",
     },
 )
-_show(SortDirection, {"ASC": "Smallest first; null last.", "DESC": "Largest first; null last."})
+show(SortDirection, {"ASC": "Smallest first; null last.", "DESC": "Largest first; null last."})

@@ -9,15 +9,8 @@ from typing import ClassVar
 import strawberry
 
 from gql.context import Info
-from gql.inputs.filters import (
-    StorageFilter,
-    StorageOrder,
-    SyncedObjectFilter,
-    SyncedObjectOrder,
-    object_criteria,
-    sort_keys,
-    storage_criteria,
-)
+from gql.inputs.filters import StorageFilterArgument, SyncedObjectFilterArgument, object_criteria, storage_criteria
+from gql.inputs.orders import StorageOrders, SyncedObjectOrders, sort_keys
 from gql.pagination import After, Before, Connection, First, Last, nested
 from gql.scalars import JSON, BigInt
 from gql.types.access import Namespace
@@ -89,8 +82,8 @@ class Project(RowView, Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: StorageFilter | None = None,
-        order_by: list[StorageOrder] | None = None,
+        filter: StorageFilterArgument = None,
+        order_by: StorageOrders = None,
     ) -> Connection[Storage]:
         """A page of its storages."""
         request, criteria = PageRequest(first, after, last, before), storage_criteria(filter)
@@ -113,8 +106,8 @@ class Project(RowView, Node):
         after: After = None,
         last: Last = None,
         before: Before = None,
-        filter: SyncedObjectFilter | None = None,
-        order_by: list[SyncedObjectOrder] | None = None,
+        filter: SyncedObjectFilterArgument = None,
+        order_by: SyncedObjectOrders = None,
     ) -> Connection[SyncedObject]:
         """A page of its objects."""
         request, criteria = PageRequest(first, after, last, before), object_criteria(filter)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import strawberry
 
 from gql.context import Info
-from gql.inputs.filters import JobFilter, job_criteria
+from gql.inputs.filters import JobFilterArgument, job_criteria
 from gql.pagination import After, Connection, First, nested
 from gql.scalars import JSON, BigInt
 from gql.types.enums import ProviderType, SyncStatus
@@ -85,7 +85,7 @@ class Storage(RowView, Node):
 
     @strawberry.field(description="Its jobs, newest first.")
     async def jobs(
-        self, info: Info, first: First = None, after: After = None, filter: JobFilter | None = None
+        self, info: Info, first: First = None, after: After = None, filter: JobFilterArgument = None
     ) -> Connection[Job]:
         """A page of its jobs."""
         request, criteria = PageRequest(first, after), job_criteria(filter)

@@ -18,6 +18,7 @@ from sluicegate.core.datadir import DataDirectory, split_keys
 from sluicegate.core.errors import ConfigurationError
 from sluicegate.core.net import Connector
 from sluicegate.events.hub import Hub
+from sluicegate.jobs.removal import RemoveObjects, RemoveProject
 from sluicegate.jobs.service import JobsService
 from sluicegate.jobs.sync_storage import SyncStorage
 from sluicegate.settings import Settings
@@ -65,7 +66,9 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
             data_dir=str(directory.path),
             ambient_aws=settings.ambient_aws,
         )
-        jobs = JobsService(database, hub, [SyncStorage(sync)], settings)
+        jobs = JobsService(
+            database, hub, [SyncStorage(sync), RemoveObjects(database), RemoveProject(database)], settings
+        )
         keys = KeyRing()
         stack.push_async_callback(keys.close)
         first_key = await ensure_bootstrap_key(database, settings)

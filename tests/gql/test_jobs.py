@@ -101,7 +101,8 @@ async def test_what_may_not_be_synced(tenant: Tenant) -> None:
         (error,) = (await start(tenant, storage, priority=priority))["errors"]
         assert (error["code"], error["path"]) == ("INVALID", ["priority"])
     await tenant.data(
-        "mutation($id: ID!) { updateStorage(input: {id: $id, synchronizable: false}) { errors { message } } }", id=storage
+        "mutation($id: ID!) { updateStorage(input: {id: $id, synchronizable: false}) { errors { message } } }",
+        id=storage,
     )
     (error,) = (await start(tenant, storage))["errors"]
     assert (error["__typename"], error["code"]) == ("ConflictError", "NOT_SYNCHRONIZABLE")

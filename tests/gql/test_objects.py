@@ -55,7 +55,9 @@ async def test_without_presign_links_go_through_the_gateway(tenant: Tenant) -> N
     assert (await tenant.gateway.http.get(node["url"])).text == "content"
 
 
-async def test_links_of_a_page_open_the_storage_once(tenant: Tenant, moto: MotoServer, bucket: str, monkeypatch: Any) -> None:
+async def test_links_of_a_page_open_the_storage_once(
+    tenant: Tenant, moto: MotoServer, bucket: str, monkeypatch: Any
+) -> None:
     from sluicegate.sync.services import SyncServices
 
     project = await tenant.project()
@@ -65,7 +67,9 @@ async def test_links_of_a_page_open_the_storage_once(tenant: Tenant, moto: MotoS
     opened: list[Any] = []
     original = SyncServices.open_provider
     monkeypatch.setattr(SyncServices, "open_provider", lambda self, row: opened.append(row) or original(self, row))
-    data = await tenant.data("query($id: ID!) { project(id: $id) { objects { nodes { url blobs { url } } } } }", id=project)
+    data = await tenant.data(
+        "query($id: ID!) { project(id: $id) { objects { nodes { url blobs { url } } } } }", id=project
+    )
     urls = {node["url"] for node in data["project"]["objects"]["nodes"]}
     assert (len(urls), len(opened)) == (20, 1)
 
@@ -87,7 +91,9 @@ async def test_objects_are_filtered_and_sorted(tenant: Tenant) -> None:
     await tenant.add(
         *tenant.objects(project, first, ["b.png"], modality="IMAGE", mime_type="image/png", size_bytes=None),
         *tenant.objects(project, first, ["A.png"], modality="IMAGE", mime_type="image/png", size_bytes=3_000_000_000),
-        *tenant.objects(project, second, ["a/é.txt"], modality="TEXT", mime_type="text/plain", size_bytes=0, status="MISSING"),
+        *tenant.objects(
+            project, second, ["a/é.txt"], modality="TEXT", mime_type="text/plain", size_bytes=0, status="MISSING"
+        ),
         *tenant.objects(project, second, ["a/z.txt"], modality="TEXT", mime_type="text/plain", size_bytes=5),
     )
 

@@ -42,6 +42,7 @@ IDS = {
     "Query.jobs.filter.storageId": ["Storage"],
     "Query.jobs.filter.projectId": ["Project"],
     "Mutation.updateProject.input.id": ["Project"],
+    "Mutation.deleteProject.input.id": ["Project"],
     "Mutation.createStorage.input.projectId": ["Project"],
     "Mutation.updateStorage.input.id": ["Storage"],
     "Mutation.updateStorage.input.projectId": ["Project"],

@@ -11,7 +11,9 @@ from tests.support.moto_server import MotoServer
 
 ERRORS = "errors { __typename code message path ... on ProviderError { provider providerCode hint } }"
 S3 = "... on S3Storage { bucket prefix regionName s3Endpoint roleArn }"
-STORAGE = f"storage {{ __typename id type title presignTtl regexFilter useBlobUrls credentialsSet revision deletedAt {S3} }}"
+STORAGE = (
+    f"storage {{ __typename id type title presignTtl regexFilter useBlobUrls credentialsSet revision deletedAt {S3} }}"
+)
 CREATE = f"""mutation($input: CreateStorageInput!) {{ createStorage(input: $input) {{
   {STORAGE} warnings {{ code message path }} {ERRORS} }} }}"""
 UPDATE = f"""mutation($input: UpdateStorageInput!) {{ updateStorage(input: $input) {{
@@ -106,7 +108,9 @@ async def test_what_does_not_work_is_not_created(
         ({"provider": {"s3": {"bucket": "bucket", "awsAccessKeyId": "x"}}}, ["provider", "s3", "awsSecretAccessKey"]),
     ],
 )
-async def test_bad_values_are_typed_errors_with_their_place(tenant: Tenant, given: dict[str, Any], path: list[str]) -> None:
+async def test_bad_values_are_typed_errors_with_their_place(
+    tenant: Tenant, given: dict[str, Any], path: list[str]
+) -> None:
     error = only_error(await create(tenant, **{"provider": {"local": {"path": ""}}, **given}))
     assert (error["__typename"], error["code"], error["path"]) == ("InputError", "INVALID", path)
 
@@ -187,7 +191,7 @@ async def test_a_deleted_storage_is_archived(tenant: Tenant, moto: MotoServer, b
     finished = await tenant.sync(storage)
     scheduled = (
         await tenant.data(
-            "mutation($id: ID!) { syncStorage(input: {id: $id, scheduledAt: \"2099-01-01T00:00:00Z\"}) { job { id status } } }",
+            'mutation($id: ID!) { syncStorage(input: {id: $id, scheduledAt: "2099-01-01T00:00:00Z"}) { job { id status } } }',
             id=storage,
         )
     )["syncStorage"]["job"]

@@ -9,7 +9,9 @@ import pytest
 from sluicegate.core.ids import encode_id
 from tests.gql.tenants import WATCH, Tenant
 
-STORAGE = "subscription($id: ID!) { storage(id: $id) { title status revision deletedAt lastSyncCount project { name } } }"
+STORAGE = (
+    "subscription($id: ID!) { storage(id: $id) { title status revision deletedAt lastSyncCount project { name } } }"
+)
 RENAME = "mutation($id: ID!, $title: String) { updateStorage(input: {id: $id, title: $title}) { errors { message } } }"
 
 
@@ -31,7 +33,9 @@ async def test_a_finished_job_is_one_state_and_the_end(tenant: Tenant) -> None:
 async def test_a_job_is_seen_from_its_state_to_its_end(tenant: Tenant) -> None:
     (tenant.folder / "a.png").write_bytes(b"png")
     storage = await tenant.storage()
-    later = """mutation($id: ID!) { syncStorage(input: {id: $id, scheduledAt: "2099-01-01T00:00:00Z"}) { job { id } } }"""
+    later = (
+        """mutation($id: ID!) { syncStorage(input: {id: $id, scheduledAt: "2099-01-01T00:00:00Z"}) { job { id } } }"""
+    )
     job = (await tenant.data(later, id=storage))["syncStorage"]["job"]["id"]
     watched = tenant.subscribe(WATCH, id=job)
     first = await following(watched)
@@ -75,7 +79,9 @@ async def test_loaders_see_what_changed_between_events(tenant: Tenant) -> None:
     storage = await tenant.storage(project)
     watched = tenant.subscribe(STORAGE, id=storage)
     assert (await following(watched))["project"]["name"] == "before"
-    await tenant.data("mutation($id: ID!) { updateProject(input: {id: $id, name: \"after\"}) { project { id } } }", id=project)
+    await tenant.data(
+        'mutation($id: ID!) { updateProject(input: {id: $id, name: "after"}) { project { id } } }', id=project
+    )
     await tenant.data(RENAME, id=storage, title="x")
     assert (await following(watched))["project"]["name"] == "after"
     await watched.aclose()
