@@ -13,7 +13,7 @@ import pytest
 
 from sluicegate.core.crypto import new_api_secret, new_secret_key
 from sluicegate.core.datadir import DataDirectory
-from tests.support.command import COMMAND, sluicegate, sluicegate_async
+from tests.support.command import COMMAND, invoke, sluicegate_async
 from tests.support.gateway import bare_environment, gateway_process, listening_url
 from tests.support.processes import ServerProcess
 
@@ -115,7 +115,7 @@ def test_a_port_in_use_is_told_before_anything_is_made(tmp_path: Path) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = sluicegate("serve", "--port", port, "--data-dir", tmp_path / "data")
+        ended = invoke("serve", "--port", port, "--data-dir", tmp_path / "data")
     assert ended.code == 3
     assert f"Port {port}" in ended.err
     assert "Traceback" not in ended.err
@@ -160,7 +160,7 @@ async def test_postgresql_wants_a_secret_key_given(postgres_url: str, tmp_path: 
 
 def test_a_data_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    ended = sluicegate("serve", "--port", "0", "--data-dir", tmp_path / "file" / "data")
+    ended = invoke("serve", "--port", "0", "--data-dir", tmp_path / "file" / "data")
     assert ended.code == 3
     assert "cannot be made" in ended.err
     assert "--data-dir" in ended.err

@@ -56,7 +56,7 @@ async def sluicegate_async(*arguments: str | Path, env: Mapping[str, str] | None
 
 
 def invoke(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ended:
-    """Runs a command in this process, for tests without a running loop: what it prints and its exit code are the same."""
+    """Runs a command in this process, for tests without a running loop: prints and exits as the real one."""
     out, err = io.StringIO(), io.StringIO()
     with (
         _environment({**bare_environment(), **(env or {})}),
