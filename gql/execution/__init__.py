@@ -10,7 +10,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from gql.errors import log_errors
 from gql.execution.executor import EventExecutor
-from gql.execution.extensions import extensions
+from gql.execution.gate import gate
 from gql.execution.limits import Limits
 from gql.permissions import check_every_root_field
 from gql.scalars import SCALARS
@@ -49,7 +49,7 @@ def build_schema(
         mutation,
         subscription,
         types=list(types),
-        extensions=extensions(limits or Limits()),
+        extensions=[gate(limits or Limits())],
         execution_context_class=EventExecutor,
         config=StrawberryConfig(scalar_map=SCALARS),
     )

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, cast
 
 from graphql import (
@@ -35,7 +34,6 @@ from models.pagination import DEFAULT_SIZE, MAX_SIZE
 PLAIN_LIST = 10
 """What a list without a page size is taken for."""
 
-PLANS_KEPT = 256
 _SIZES = ("first", "last", "ids")
 
 
@@ -70,7 +68,6 @@ class Plan:
         return total
 
 
-@lru_cache(maxsize=PLANS_KEPT)
 def plan_of(schema: GraphQLSchema, document: DocumentNode, operation_name: str | None) -> Plan:
     """The plan of one operation of a validated document."""
     operations = [each for each in document.definitions if isinstance(each, OperationDefinitionNode)]

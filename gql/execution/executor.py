@@ -16,7 +16,8 @@ class EventExecutor(StrawberryGraphQLCoreExecutionContext):
 
     def build_per_event_executor(self, payload: Any) -> EventExecutor:
         """The executor of one event: nothing that it remembers outlives it."""
-        executor: Any = super().build_per_event_executor(payload)
+        stock: Any = super()  # generic over what we do not use
+        executor = stock.build_per_event_executor(payload)
         assert isinstance(executor, EventExecutor)
         executor._relevant_sub_fields = {}  # noqa: SLF001 - the dict that leaks
         if executor.context_value is not None:

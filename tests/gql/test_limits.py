@@ -2,15 +2,15 @@
 
 import json
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 from graphql import parse
 
-from gql.execution import Limits
+from gql.execution import Limits, documents
 from gql.execution.cost import plan_of
-from gql.execution.extensions import _check_document
 from gql.execution.limits import check_document
 from gql.permissions import UndeclaredScopeError
 from tests.gql.sample import Mutation, Query, Served, Subscription, make_schema, served
@@ -157,40 +157,55 @@ async def test_cost_beyond_the_limit_is_refused_with_its_number(directory: Path)
 # ---------------------------------------------------------------- caches and scopes
 
 
-async def test_a_document_is_parsed_validated_and_planned_once(sample: Served):
-    from strawberry.extensions.parser_cache import _get_parse_cache
-    from strawberry.extensions.validation_cache import _get_validate_cache
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often a document is parsed, checked, validated and planned."""
+    done: Counter[str] = Counter()
 
-    from gql.execution.extensions import DOCUMENTS_KEPT
+    def counting(name: str) -> None:
+        real: Any = getattr(documents, name)
 
-    caches: list[Any] = [
-        _get_parse_cache(DOCUMENTS_KEPT),
-        _get_validate_cache(DOCUMENTS_KEPT),
-        _check_document,
-        plan_of,
-    ]
+        def count(*arguments: Any, **options: Any) -> Any:
+            done[name] += 1
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(documents, name, count)
+
+    for name in ("parse", "check_document", "validate_document", "plan_of"):
+        counting(name)
+    return done
+
+
+@pytest.mark.parametrize("introspection", [True, False])
+async def test_a_document_is_parsed_validated_and_planned_once(
+    directory: Path, work: Counter[str], introspection: bool
+):
     query = "query once($n: Int) { rows(first: $n) { nodes { id } } }"
-    await sample.data(query, {"n": 1})
-    before = [cache.cache_info() for cache in caches]
-    for number in range(5):
-        await sample.data(query, {"n": number})
-    after = [cache.cache_info() for cache in caches]
-    assert [now.misses - then.misses for now, then in zip(after, before, strict=True)] == [0, 0, 0, 0]
-    assert [now.hits - then.hits for now, then in zip(after, before, strict=True)] == [5, 5, 5, 5]
-    assert all(info.maxsize == DOCUMENTS_KEPT for info in after)
+    async with served(directory, introspection=introspection) as sample:
+        for number in range(5):
+            await sample.data(query, {"n": number})
+    assert work == {"parse": 1, "check_document": 1, "validate_document": 1, "plan_of": 1}
 
 
-async def test_with_introspection_off_validation_is_remembered_too(directory: Path):
-    from strawberry.extensions.validation_cache import _get_validate_cache
+async def test_a_document_that_is_wrong_is_wrong_without_more_work(directory: Path, work: Counter[str]):
+    async with served(directory) as sample:
+        answers = [(await sample.post("{ wrong }")).json()["errors"][0]["message"] for _ in range(3)]
+    assert len(set(answers)) == 1
+    assert work == {"parse": 1, "check_document": 1, "validate_document": 1}
 
-    from gql.execution.extensions import DOCUMENTS_KEPT
 
-    cache: Any = _get_validate_cache(DOCUMENTS_KEPT)
-    async with served(directory, introspection=False) as sample:
-        await sample.data("{ hello }")
-        before = cache.cache_info().misses
-        await sample.data("{ hello }")
-    assert cache.cache_info().misses == before
+def test_the_cache_keeps_what_is_used_and_no_more_than_it_may():
+    cache = documents.DocumentCache()
+    first = cache.get("{ a }", max_tokens=10)
+    for number in range(documents.DOCUMENTS_KEPT - 1):
+        cache.get(f"{{ a{number} }}", max_tokens=10)
+    assert cache.get("{ a }", max_tokens=10) is first
+    cache.get("{ one_more }", max_tokens=10)
+    assert len(cache) == documents.DOCUMENTS_KEPT
+    assert cache.get("{ a }", max_tokens=10) is first
+    cache.get("{ a }" + " " * documents.LONGEST_KEPT, max_tokens=10)
+    assert len(cache) == documents.DOCUMENTS_KEPT
+    assert cache.get("{ a }", max_tokens=10) is first
 
 
 def test_a_root_field_without_a_scope_does_not_build():
