@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models import catalogue
+from models import catalogue, job_state
 from models.database import ALL, AsyncSession
 from sluicegate.core.clock import now, to_micros
 from sluicegate.core.errors import ErrorCode, FatalError
@@ -37,8 +37,7 @@ async def reconcile(run: Run) -> None:
     if not left:
         return
     if not progress.missing:
-        at_stake = synced - progress.added - progress.restored
-        _guard(run, left, at_stake)
+        await _guard(run, left, synced - progress.added - progress.restored)
     await run.show(Phase.RECONCILING)
 
     async def mark(session: AsyncSession) -> None:
@@ -53,10 +52,14 @@ async def reconcile(run: Run) -> None:
         run.check_stop()
 
 
-def _guard(run: Run, missing: int, at_stake: int) -> None:
+async def _guard(run: Run, missing: int, at_stake: int) -> None:
     plan = run.plan
     if plan.allow_mass_missing or at_stake <= MISSING_GUARD_MINIMUM or missing <= plan.max_missing_fraction * at_stake:
         return
+    # A retry must look at the source again, not at what this run made of it.
+    async with run.database.write(ALL) as session:
+        await job_state.save(session, run.handle.claim)
+        await catalogue.forget_run(session, run.job_id)
     raise FatalError(
         f"{missing:,} of {at_stake:,} records are no longer in the source. None of them was changed.",
         code=ErrorCode.LIMIT,

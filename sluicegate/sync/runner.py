@@ -113,8 +113,12 @@ def _columns(run: Run) -> dict[str, Any]:
 
 async def _show(run: Run, meter: Meter) -> None:
     """Samples the pace and shows it, until cancelled."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
     while True:
-        await asyncio.sleep(SHOW_SECONDS)
+        # By the clock, not from the last time on: what a busy loop delays is not delayed further.
+        due = max(due + SHOW_SECONDS, loop.time())
+        await asyncio.sleep(due - loop.time())
         run.progress.measure()
         meter.count(run.progress)
         await run.show()
