@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +19,9 @@ _KINDS: dict[str, tuple[int, tuple[str, ...]]] = {
     "code": (10_000, (".py", ".pyi")),
 }
 """Kind → how many at most, and by which endings. What there is of the rarer kinds comes first, code fills up."""
+
+FILES = "files/"
+RECORDS = "records/"
 
 _LARGEST = 512_000
 _SKIPPED = frozenset({"__pycache__", "site-packages", "dist-packages", "lib2to3"})
@@ -37,8 +42,22 @@ def collect(number: int) -> list[RealFile]:
         for path in _walk(root):
             kind = _kind(path.name)
             if kind is not None and len(found[kind]) < _KINDS[kind][0]:
-                found[kind].append(RealFile(f"{root.name}/{path.relative_to(root).as_posix()}", path, kind))
+                found[kind].append(RealFile(f"{FILES}{root.name}/{path.relative_to(root).as_posix()}", path, kind))
     return [file for kind in _KINDS for file in found[kind]][:number]
+
+
+def records_of(files: Iterable[RealFile], number: int) -> list[RealFile]:
+    """So many of the JSON files once more, under the prefix of those whose content is read."""
+    readable = (file for file in files if file.path.suffix == ".json" and _has_records(file.path))
+    return [file._replace(key=RECORDS + file.key.removeprefix(FILES)) for file in islice(readable, number)]
+
+
+def _has_records(path: Path) -> bool:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        return False
+    return isinstance(content, dict)
 
 
 def _roots() -> list[Path]:

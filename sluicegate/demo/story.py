@@ -17,9 +17,10 @@ from sluicegate.cli.client import GatewayClient
 from sluicegate.cli.output import CommandFailedError, stdout
 from sluicegate.cli.progress import ProgressView, describe
 from sluicegate.core.crypto import new_api_secret
+from sluicegate.demo import files as demo_files
 from sluicegate.demo import operations
 from sluicegate.demo.bucket import REGION, Change, DemoBucket
-from sluicegate.demo.files import RealFile, collect
+from sluicegate.demo.files import RealFile, collect, records_of
 from sluicegate.demo.gateway import serving
 from sluicegate.demo.summary import Run, print_summary
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 FILES = 2_400
+RECORDS = 200
 ADDED = 7
 _FETCH_BYTES = 1_000_000
 
@@ -42,13 +44,14 @@ async def play(*, stop: bool, port: int) -> None:
         files = collect(FILES + ADDED)
         if len(files) <= ADDED:
             raise CommandFailedError("This Python has no files to fill a bucket with.")
-        filling = asyncio.create_task(bucket.fill(files[:-ADDED]))
+        records = records_of(files, RECORDS)
+        filling = asyncio.create_task(bucket.fill([*files[:-ADDED], *records]))
         stack.callback(filling.cancel)
         url = await stack.enter_async_context(serving(home, port=port, key=key, allowed=bucket.address))
         size = await filling
         console.print(
             f"[bold]1[/] An S3 server on {bucket.endpoint}: {len(files) - ADDED:,} files of the packages that are "
-            f"installed here, {size / 1e6:.0f} MB.",
+            f"installed here, and {len(records):,} JSON files once more, to be read; {size / 1e6:.0f} MB.",
             highlight=False,
         )
         console.print(f"[bold]2[/] A gateway on {url}, with SQLite in a temporary directory.", highlight=False)
@@ -72,41 +75,44 @@ class _Story:
 
     async def tell(self, files: list[RealFile]) -> None:
         project = await self._do(operations.CREATE_PROJECT, "createProject", "project", input={"name": "Demo"})
-        storage = await self._create_storage(project["id"])
+        storage = await self._create_storage(project["id"], "Files", prefix=demo_files.FILES, blobs=True)
+        read = await self._create_storage(project["id"], "Records", prefix=demo_files.RECORDS, blobs=False)
+        self.console.print(
+            "[bold]3[/] createProject, and createStorage twice: the connections were tested; "
+            f"{' and '.join(storage['credentialsSet'])} are encrypted and never come out.",
+            highlight=False,
+        )
         await self._validate(storage["id"])
-        first = await self._sync(storage["id"], "5 First sync")
+        first = await self._sync(storage["id"], "5 Sync: a link a file")
+        records = await self._sync(read["id"], "6 Sync: the records in the files")
         change = await self.bucket.change(files[-ADDED:], files[:-ADDED])
         self.console.print(
-            f"[bold]6[/] The bucket changes: {change.added} files added, {change.overwritten} overwritten, "
+            f"[bold]7[/] The bucket changes: {change.added} files added, {change.overwritten} overwritten, "
             f"{change.deleted} deleted.",
             highlight=False,
         )
-        second = await self._sync(storage["id"], "7 Second sync")
+        second = await self._sync(storage["id"], "8 Sync again")
         _check(len(files) - ADDED, change, first, second)
         dataset = (await self.client.execute(operations.DATASET, {"id": project["id"]}))["project"]
-        print_summary(self.console, (first, second), dataset["stats"])
+        runs = {"files": first, "records": records, "files again": second}
+        print_summary(self.console, runs, dataset["stats"])
         await self._fetch(dataset["objects"]["nodes"])
 
-    async def _create_storage(self, project_id: str) -> dict[str, Any]:
+    async def _create_storage(self, project_id: str, title: str, *, prefix: str, blobs: bool) -> dict[str, Any]:
         connection = {
             "bucket": self.bucket.name,
+            "prefix": prefix,
             "regionName": REGION,
             "s3Endpoint": self.bucket.endpoint,
             "awsAccessKeyId": self.bucket.access_key,
             "awsSecretAccessKey": self.bucket.secret_key,
         }
-        storage = await self._do(
+        return await self._do(
             operations.CREATE_STORAGE,
             "createStorage",
             "storage",
-            input={"projectId": project_id, "title": "Files", "useBlobUrls": True, "provider": {"s3": connection}},
+            input={"projectId": project_id, "title": title, "useBlobUrls": blobs, "provider": {"s3": connection}},
         )
-        self.console.print(
-            "[bold]3[/] createProject, createStorage: the connection was tested; "
-            f"{' and '.join(storage['credentialsSet'])} are encrypted and never come out.",
-            highlight=False,
-        )
-        return storage
 
     async def _validate(self, storage_id: str) -> None:
         answer = (await self.client.execute(operations.VALIDATE_STORAGE, {"id": storage_id}))["validateStorage"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,14 +42,14 @@ class Run:
         return int(self.job["sync"][name])
 
 
-def print_summary(console: Console, runs: Sequence[Run], stats: Mapping[str, Any]) -> None:
+def print_summary(console: Console, runs: Mapping[str, Run], stats: Mapping[str, Any]) -> None:
     """What each sync did, and what the dataset has now."""
     from rich.table import Table
 
     table = Table("sync", "found", "synced", "unchanged", "missing", "seconds", "live updates")
     for column in table.columns[1:]:
         column.justify = "right"
-    for name, run in zip(("first", "second"), runs, strict=True):
+    for name, run in runs.items():
         counts = (run.found, run.synced, run.unchanged, run.missing)
         table.add_row(name, *(f"{count:,}" for count in counts), f"{run.seconds:.1f}", str(run.events))
     console.print(table)

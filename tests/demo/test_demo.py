@@ -29,12 +29,14 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     assert files >= 2_000
     assert re.search(r"validateStorage: .*✓ list, ✓ read", said)
     assert "7 files added, 5 overwritten, 3 deleted" in said
-    first, second = (
+    first, records, second = (
         [int(cell.replace(",", "")) for cell in re.findall(r"[\d,]+(?=\s*│)", line)[:4]]
         for line in said.splitlines()
-        if re.match(r"│ (first|second)\b", line)
+        if re.match(r"│ (files|records)\b", line)
     )
     assert first == [files, files, 0, 0]
+    read = int(re.search(r"and ([\d,]+) JSON files once more", said)[1])  # type: ignore[index]
+    assert records == [read, read, 0, 0]
     assert second == [files + 4, 12, files - 8, 3]
     assert re.search(r"The dataset: [\d,]+ objects", said)
     assert re.search(r"GraphiQL: http://127\.0\.0\.1:\d+/graphql#key=sg_", said)
