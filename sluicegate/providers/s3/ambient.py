@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from aiobotocore.session import get_session  # pyright: ignore[reportUnknownVariableType]
+import aioboto3
 
 from sluicegate.core.errors import ErrorCode, FatalError
 from sluicegate.providers.s3.signing import Credentials
@@ -17,7 +17,7 @@ class AmbientCredentials:
     """botocore's chain, which renews what it finds by itself."""
 
     def __init__(self) -> None:
-        self._session: Any = get_session()  # untyped
+        self._session: Any = aioboto3.Session()  # untyped
 
     async def get(self) -> Credentials:
         """The keys found. Raises FatalError when there are none."""
