@@ -6,7 +6,7 @@ import hashlib
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -58,7 +58,7 @@ def _parse(cursor: str) -> list[Any] | None:
         values = orjson.loads(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)))
     except ValueError:
         return None
-    return values if isinstance(values, list) else None
+    return cast("list[Any]", values) if isinstance(values, list) else None
 
 
 def _fits(value: Any, kind: type) -> bool:

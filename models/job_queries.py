@@ -45,7 +45,7 @@ class JobCriteria:
     project_id: tuple[int, ...] | None = None
 
 
-def _query(criteria: JobCriteria, storage_id: int | None = None) -> Select[tuple[Job]]:
+def _query(criteria: JobCriteria, storage_id: int | None = None) -> Select[Job]:
     query = select(Job).where(
         *matching(Job.id, criteria.id),
         *matching(Job.job_class, criteria.job_class),

@@ -37,7 +37,7 @@ class ObjectCriteria:
     synced_at: Range[datetime] | None = None
 
 
-def _query(criteria: ObjectCriteria, project_id: int) -> Select[tuple[SyncedObject]]:
+def _query(criteria: ObjectCriteria, project_id: int) -> Select[SyncedObject]:
     return select(SyncedObject).where(
         SyncedObject.project_id == project_id,
         *matching(SyncedObject.storage_id, criteria.storage_id),

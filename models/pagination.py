@@ -68,7 +68,7 @@ class Order:
 
     name: str
     keys: tuple[SortKey, ...]
-    identity: InstrumentedAttribute[int]
+    identity: InstrumentedAttribute[Any]
     criteria: object = None
 
     @cached_property
@@ -145,7 +145,7 @@ class Page(Generic[R]):
     has_previous: bool
 
 
-def page_query(query: Select[tuple[R]], order: Order, request: PageRequest) -> Select[tuple[R]]:
+def page_query(query: Select[R], order: Order, request: PageRequest) -> Select[R]:
     """`query` for one page and one row more, which tells whether there are further rows. Raises InvalidError."""
     size, backward = request.size, request.backward
     if request.after is not None:
@@ -170,7 +170,7 @@ def to_page(rows: list[R], order: Order, request: PageRequest) -> Page[R]:
     )
 
 
-async def fetch_page(session: AsyncSession, query: Select[tuple[R]], order: Order, request: PageRequest) -> Page[R]:
+async def fetch_page(session: AsyncSession, query: Select[R], order: Order, request: PageRequest) -> Page[R]:
     """One page of a list in one statement. Raises InvalidError for sizes and cursors that are not allowed."""
     rows = list(await session.scalars(page_query(query, order, request)))
     return to_page(rows, order, request)
@@ -180,8 +180,8 @@ async def fetch_page(session: AsyncSession, query: Select[tuple[R]], order: Orde
 class Children(Generic[R]):
     """One list for each of several parents. `query`, `order`: of one parent; `parent`: the column that names it."""
 
-    parent: InstrumentedAttribute[int]
-    query: Callable[[int], Select[tuple[R]]]
+    parent: InstrumentedAttribute[Any]
+    query: Callable[[int], Select[R]]
     order: Callable[[int], Order]
 
 
@@ -205,7 +205,7 @@ async def count_children(
     counts: dict[int, int] = {}
     for start in range(0, len(parents), _PARENTS_PER_STATEMENT):
         part = parents[start : start + _PARENTS_PER_STATEMENT]
-        branches: list[Select[tuple[int, int]]] = []
+        branches: list[Select[int, int]] = []
         for parent in part:
             rows = children.query(parent).with_only_columns(children.parent)
             rows = rows if limit is None else rows.limit(limit + 1)
@@ -214,7 +214,7 @@ async def count_children(
     return [None if limit is not None and counts[parent] > limit else counts[parent] for parent in parents]
 
 
-def _together(queries: list[Select[tuple[R]]], order: Order, request: PageRequest) -> Select[tuple[R]]:
+def _together(queries: list[Select[R]], order: Order, request: PageRequest) -> Select[R]:
     if len(queries) == 1:
         return queries[0]
     # A LIMIT of each branch ends its own index scan; a window function would read every parent's list to its end.

@@ -34,7 +34,7 @@ class StorageCriteria:
     created_at: Range[datetime] | None = None
 
 
-def _query(criteria: StorageCriteria, project_id: int | None) -> Select[tuple[Storage]]:
+def _query(criteria: StorageCriteria, project_id: int | None) -> Select[Storage]:
     query = select(Storage).where(
         Storage.deleted_at.is_(None),
         *matching(Storage.type, criteria.type),

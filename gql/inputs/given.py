@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 from strawberry import UNSET, Some
 
@@ -13,8 +13,8 @@ def given_fields(value: Any, *, besides: Collection[str] = ()) -> dict[str, Any]
     """The fields of an input that were given; null, where it means something (`Maybe`), is None."""
     found: dict[str, Any] = {}
     for field in fields(value):
-        item = getattr(value, field.name)
+        item: Some[Any] | Any = getattr(value, field.name)
         if field.name in besides or item is None or item is UNSET:
             continue
-        found[field.name] = item.value if isinstance(item, Some) else item
+        found[field.name] = cast("Some[Any]", item).value if isinstance(item, Some) else item
     return found

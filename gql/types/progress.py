@@ -87,6 +87,7 @@ _ATTRIBUTES = {name: _snake(name) for name in (*_COUNTERS, *_PACE)}
 def progress_of(row: Any) -> SyncProgress:
     """The progress of a job's row; all zero before it starts."""
     sync: Mapping[str, Any] = row.sync or {}
+    errors: list[Mapping[str, Any]] = sync.get("lastErrors") or []
     values: dict[str, Any] = {_ATTRIBUTES[name]: sync.get(name) or 0 for name in _COUNTERS}
     values.update({_ATTRIBUTES[name]: sync.get(name) for name in _PACE})
     return SyncProgress(
@@ -94,7 +95,7 @@ def progress_of(row: Any) -> SyncProgress:
         phase=SyncPhase(sync.get("phase") or SyncPhase.QUEUED),
         listing_complete=bool(sync.get("listingComplete")),
         stalled=bool(sync.get("stalled")),
-        last_errors=[_to_outcome(error) for error in sync.get("lastErrors") or []],
+        last_errors=list(map(_to_outcome, errors)),
         started_at=_time(sync.get("startedAt")),
         updated_at=_time(sync.get("updatedAt")) or row.updated_at,
     )

@@ -75,9 +75,9 @@ class Storage(RowView, Node):
 
         return ProjectType.of(await info.context.loaders.projects.load(self.row.project_id))
 
-    @strawberry.field(description="The job of its last sync that ended.")
+    @strawberry.field(description="The job of its last sync; while one waits or runs, that one.")
     async def last_sync_job(self, info: Info) -> SyncJob | None:
-        """The last finished sync's job; None before the first, and after its retention."""
+        """The last sync's job; None before the first, and after its retention."""
         if self.row.last_sync_job_id is None:
             return None
         row = await info.context.loaders.jobs.load(self.row.last_sync_job_id)

@@ -1,4 +1,4 @@
-"""A running gateway with tenants of its own for each test: a namespace, an admin key that opens it alone, and a folder."""
+"""A running gateway with tenants for each test: a namespace, an admin key that opens it alone, and a folder."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -134,7 +134,7 @@ class Tenants:
         name, self.taken = f"tenant-{self.taken}", self.taken + 1
         assert self.taken <= TENANTS, "more folders are needed"
         made = await self.gateway.data(
-            "mutation($name: String!) { createNamespace(input: {name: $name}) { namespace { id } errors { message } } }",
+            "mutation($name: String!) { createNamespace(input: {name: $name}) { namespace { id } } }",
             {"name": name},
             namespace="default",
         )

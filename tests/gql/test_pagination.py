@@ -87,7 +87,8 @@ async def test_a_cursor_belongs_to_its_list_its_filter_and_its_order(tenant: Ten
     for each in (project, other):
         await tenant.add(*tenant.storages(each, 2))
     query = """query($p: ID!, $after: String, $filter: StorageFilter, $order: [StorageOrder!]) {
-      project(id: $p) { storages(first: 1, after: $after, filter: $filter, orderBy: $order) { pageInfo { endCursor } } } }"""
+      project(id: $p) { storages(first: 1, after: $after, filter: $filter, orderBy: $order) {
+        pageInfo { endCursor } } } }"""
     by_title = [{"field": "TITLE"}]
 
     async def cursor(**variables: Any) -> dict[str, Any]:

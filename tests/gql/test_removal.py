@@ -74,7 +74,8 @@ async def test_a_deleted_project_is_gone_at_once_and_then_removed(tenant: Tenant
 
     assert (await tenant.data(DELETE_PROJECT, id=project))["deleteProject"] == {"deletedId": project, "errors": []}
     found = await tenant.data(
-        "query($id: ID!) { project(id: $id) { id } node(id: $id) { id } projects { nodes { id } } storages { nodes { id } } }",
+        """query($id: ID!) { project(id: $id) { id } node(id: $id) { id }
+          projects { nodes { id } } storages { nodes { id } } }""",
         id=project,
     )
     assert (found["project"], found["node"]) == (None, None)
@@ -97,7 +98,7 @@ async def test_a_deleted_project_is_gone_at_once_and_then_removed(tenant: Tenant
 
 
 async def test_a_storage_that_was_moved_in_stays_for_its_objects_elsewhere(tenant: Tenant) -> None:
-    """Its objects are in the project that it came from: deleting the other one must not lose them, nor their storage."""
+    """Its objects are where it came from: deleting the other project must not lose them, nor their storage."""
     (tenant.folder / "a.txt").write_text("a")
     first, second = await tenant.project("first"), await tenant.project("second")
     storage = await tenant.storage(first)

@@ -1,4 +1,4 @@
-"""Tenants do not see one another: another's id answers exactly as an id that does not exist. The schema is walked for it."""
+"""Tenants do not see one another: another's id answers exactly as one that does not exist, in the whole schema."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -179,7 +179,7 @@ async def state_of(owner: Tenant, ids: Mapping[str, str]) -> dict[str, Any]:
 
 async def ask(tenant: Tenant, path: str, global_id: str, mine: Mapping[str, str]) -> Any:
     """The whole answer of the field at `path` when its input there is `global_id`."""
-    root, name, *inside = path.split(".")
+    root, name, *_ = path.split(".")
     kind = {"Query": CORE.query_type, "Mutation": CORE.mutation_type, "Subscription": CORE.subscription_type}[root]
     assert kind is not None
     field = kind.fields[name]

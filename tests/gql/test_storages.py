@@ -63,7 +63,7 @@ async def test_an_s3_storage_is_tried_and_its_secrets_never_come_out(
     assert storage["credentialsSet"] == ["awsAccessKeyId", "awsSecretAccessKey"]
     assert [warning["code"] for warning in answer["warnings"]] == ["CORS"]
     everything = await tenant.data(
-        f"query($id: ID!) {{ storage(id: $id) {{ meta traceback description {S3} ... on S3Storage {{ externalId }} }} }}",
+        f"query($id: ID!) {{ storage(id: $id) {{ meta traceback {S3} ... on S3Storage {{ externalId }} }} }}",
         id=storage["id"],
     )
     assert SECRET not in json.dumps([answer, everything])
@@ -191,7 +191,8 @@ async def test_a_deleted_storage_is_archived(tenant: Tenant, moto: MotoServer, b
     finished = await tenant.sync(storage)
     scheduled = (
         await tenant.data(
-            'mutation($id: ID!) { syncStorage(input: {id: $id, scheduledAt: "2099-01-01T00:00:00Z"}) { job { id status } } }',
+            """mutation($id: ID!) { syncStorage(input: {id: $id, scheduledAt: "2099-01-01T00:00:00Z"}) {
+              job { id status } } }""",
             id=storage,
         )
     )["syncStorage"]["job"]
@@ -250,7 +251,8 @@ async def test_validation_goes_step_by_step(tenant: Tenant, moto: MotoServer, bu
 async def test_a_preview_explains_why_nothing_would_come(tenant: Tenant) -> None:
     for name in ("a.txt", "b.png", "c.png"):
         (tenant.folder / name).write_text("content")
-    storage = (await create(tenant, {"local": {"path": ""}}, regexFilter=r".*\.png$"))["storage"]["id"]
+    made = await create(tenant, {"local": {"path": ""}}, regexFilter=r".*\.png$", useBlobUrls=True)
+    storage = made["storage"]["id"]
     found = (await tenant.data(PREVIEW, input={"id": storage, "first": 2}))["previewStorage"]
     assert found["items"] == [
         {"path": "a.txt", "sizeBytes": 7, "imported": False, "filteredBy": "regex"},
