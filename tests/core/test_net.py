@@ -167,6 +167,20 @@ async def test_the_socket_is_checked_even_when_a_resolver_is_fooled(
     assert not server.requests
 
 
+async def test_a_literal_is_refused_before_a_socket_is_thought_of(
+    server: S3Responder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unguarded(_: object, info: tuple[socket.AddressFamily, socket.SocketKind, int, str, object]) -> socket.socket:
+        return socket.socket(*info[:3])
+
+    monkeypatch.setattr(net.GuardedConnector, "_open_socket", unguarded)
+    async with Connector() as connector:
+        with pytest.raises(FatalError) as caught:
+            await get(connector, f"http://127.0.0.1:{server.port}/")
+    assert caught.value.provider_code == "ENDPOINT_REFUSED"
+    assert not server.requests
+
+
 async def test_the_refusal_does_not_say_what_the_name_resolves_to() -> None:
     async with Connector(resolver=FakeResolver("10.11.12.13")) as connector:
         with pytest.raises(FatalError) as caught:
@@ -197,9 +211,9 @@ async def test_neither_proxies_nor_netrc_of_the_environment_are_used(
 
 async def test_cookies_are_not_kept(server: S3Responder) -> None:
     server.always = Reply(200, b"hello", {"Set-Cookie": "session=1"})
-    async with Connector("127.0.0.1") as connector:
-        await get(connector, f"{server.endpoint}/")
-        await get(connector, f"{server.endpoint}/")
+    async with Connector("storage.test", resolver=FakeResolver("127.0.0.1")) as connector:
+        for _ in range(2):
+            await get(connector, f"http://storage.test:{server.port}/")
     assert "cookie" not in server.requests[1].headers
 
 

@@ -135,6 +135,8 @@ async def test_a_role_that_cannot_be_assumed(
             await entries_of(provider)
         checks = await checks_of(provider)
     assert (type(caught.value), caught.value.code) == (kind, code)
+    if b"<ErrorResponse" in reply.body:
+        assert (caught.value.provider_code or "").encode() in reply.body
     assert "secret-of-a-test" not in f"{caught.value!r}{caught.value.hint}"
     assert checks["authenticate"].status is CheckStatus.FAILED
 

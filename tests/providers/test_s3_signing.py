@@ -24,14 +24,15 @@ KEYS = st.one_of(
     st.sampled_from(ODD_KEYS + SPACED_KEYS + S3_KEYS),
     st.text(min_size=1, max_size=80).map(lambda t: t.encode("utf-8", "replace")),
 )
+MOMENTS = st.sampled_from([WHEN, WHEN + timedelta(seconds=5), WHEN + timedelta(days=400)])  # the key is the day's
 TOKENS = st.one_of(st.none(), st.text("abcXYZ019+/=", min_size=1, max_size=40))
 
 
-def oracle(auth: type[Any], url: str, token: str | None, headers: dict[str, str], *args: Any) -> Any:
+def oracle(auth: type[Any], url: str, token: str | None, headers: dict[str, str], when: datetime, *args: Any) -> Any:
     """The request as botocore signs it at the same moment."""
     request = botocore.awsrequest.AWSRequest(method="GET", url=url, headers=headers)
     keys = botocore.credentials.Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
-    with mock.patch("botocore.auth.get_current_datetime", return_value=WHEN.replace(tzinfo=None)):
+    with mock.patch("botocore.auth.get_current_datetime", return_value=when.replace(tzinfo=None)):
         auth(keys, "s3", "eu-west-1", *args).add_auth(request)
     return request
 
@@ -40,13 +41,13 @@ def ours(token: str | None) -> Credentials:
     return Credentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", token)
 
 
-@given(key=KEYS, token=TOKENS, prefix=st.text(max_size=20).map(lambda t: t.encode("utf-8", "replace")))
-def test_request_signatures_are_botocores(key: bytes, token: str | None, prefix: bytes) -> None:
+@given(key=KEYS, token=TOKENS, prefix=st.text(max_size=20).map(lambda t: t.encode("utf-8", "replace")), when=MOMENTS)
+def test_request_signatures_are_botocores(key: bytes, token: str | None, prefix: bytes, when: datetime) -> None:
     query = encode_query({"list-type": "2", "prefix": prefix, "start-after": key, "cors": ""})
     path = "/" + encode_path(key)
     headers = {"range": "bytes=0-9", "if-match": '"e"'}
-    signed = sign_headers("GET", HOST, path, query, ours(token), Scope("eu-west-1"), WHEN, headers=headers)
-    expected = oracle(botocore.auth.S3SigV4Auth, f"https://{HOST}{path}?{query}", token, dict(headers))
+    signed = sign_headers("GET", HOST, path, query, ours(token), Scope("eu-west-1"), when, headers=headers)
+    expected = oracle(botocore.auth.S3SigV4Auth, f"https://{HOST}{path}?{query}", token, dict(headers), when)
     assert signed["authorization"] == expected.headers["Authorization"]
     assert signed["x-amz-date"] == expected.headers["X-Amz-Date"]
 
@@ -55,7 +56,7 @@ def test_request_signatures_are_botocores(key: bytes, token: str | None, prefix:
 def test_links_are_botocores(key: bytes, token: str | None, seconds: int) -> None:
     path = "/" + encode_path(key)
     query = presign(HOST, path, ours(token), Scope("eu-west-1"), WHEN, seconds)
-    expected = oracle(botocore.auth.S3SigV4QueryAuth, f"https://{HOST}{path}", token, {}, seconds)
+    expected = oracle(botocore.auth.S3SigV4QueryAuth, f"https://{HOST}{path}", token, {}, WHEN, seconds)
     assert parse_qs(query) == parse_qs(urlsplit(expected.url).query)
 
 
