@@ -71,6 +71,8 @@ async def stream_rows(run: Run, entry: Entry, path: str) -> AsyncGenerator[Row |
 def _row(number: int, record: object) -> Row | Failure:
     if isinstance(record, BadRow):
         return Failure(number, record.message)
+    if record is None:
+        return Failure(number, "null is no record.")
     try:
         text = json_text(record)
     except SkippableError as error:

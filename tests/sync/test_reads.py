@@ -19,7 +19,7 @@ def lines(*records: Any) -> bytes:
 
 async def test_objects_arrays_and_lines_become_records(reads: Harness) -> None:
     store = reads.s3.store
-    store.put(b"array.json", b'[{"a": 1}, "text", 3, null]')
+    store.put(b"array.json", b'[{"a": 1}, "text", 3, [null]]')
     store.put(b"lines.jsonl", b'\xef\xbb\xbf{"a": 1}\r\n\r\n{"a": 2}')
     store.put(b"more.ndjson.gz", gzip.compress(lines({"z": 1})) + gzip.compress(lines({"z": 2})))
     store.put(b"one.json", '{"name": "Zoë 😀", "n": 123456789012345678901234567890}'.encode())
@@ -27,7 +27,7 @@ async def test_objects_arrays_and_lines_become_records(reads: Harness) -> None:
     sync = await reads.sync()
     assert counts(sync) == {"added": 11}
     assert await reads.data() == {
-        (b"array.json", 0): {"a": 1}, (b"array.json", 1): "text", (b"array.json", 2): 3, (b"array.json", 3): None,
+        (b"array.json", 0): {"a": 1}, (b"array.json", 1): "text", (b"array.json", 2): 3, (b"array.json", 3): [None],
         (b"lines.jsonl", 0): {"a": 1}, (b"lines.jsonl", 1): {"a": 2},
         (b"more.ndjson.gz", 0): {"z": 1}, (b"more.ndjson.gz", 1): {"z": 2},
         (b"one.json", 0): {"name": "Zoë 😀", "n": 123456789012345678901234567890},
@@ -99,11 +99,11 @@ async def test_a_bad_file_fails_alone_and_is_not_read_again(reads: Harness) -> N
 
 
 async def test_a_bad_line_fails_alone(reads: Harness) -> None:
-    reads.s3.store.put(b"rows.jsonl", b'{"a": 1}\n{oops\n\xff\n{"a": NaN}\n{"a": 2}\n')
+    reads.s3.store.put(b"rows.jsonl", b'{"a": 1}\n{oops\n\xff\nnull\n{"a": 2}\n')
     sync = await reads.sync()
     assert counts(sync) == {"added": 2, "failed": 3}
     assert [(item["row"], item["message"][:8]) for item in sync["lastErrors"]] == [
-        (1, "Not JSON"), (2, "Not UTF-"), (3, "Not JSON"),
+        (1, "Not JSON"), (2, "Not UTF-"), (3, "null is "),
     ]  # fmt: skip
     assert await reads.data() == {(b"rows.jsonl", 0): {"a": 1}, (b"rows.jsonl", 4): {"a": 2}}
 
