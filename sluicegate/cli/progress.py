@@ -25,6 +25,7 @@ JOB_FIELDS = """
 FINISHED = frozenset({"CANCELED", "FAILED", "COMPLETED", "COMPLETED_WITH_ERRORS"})
 _PLAIN_SECONDS = 5.0
 _PATH_WIDTH = 44
+_ROOM_FOR_BAR, _ROOM_FOR_PATH = 100, 140  # columns of the terminal; the counts matter most
 
 
 class ProgressView:
@@ -32,17 +33,19 @@ class ProgressView:
 
     def __init__(self, console: Console, title: str) -> None:
         from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+        from rich.table import Column
 
         self._console = console
         self._title = title
         self._said = 0.0
+        current = TextColumn("{task.fields[current]}", style="dim", markup=False, table_column=Column(no_wrap=True))
         self._progress = Progress(
             SpinnerColumn(),
-            TextColumn("[bold]{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.fields[counts]}"),
+            TextColumn("{task.description}", style="bold", markup=False, table_column=Column(no_wrap=True)),
+            *([BarColumn(bar_width=20)] if console.width >= _ROOM_FOR_BAR else []),
+            TextColumn("{task.fields[counts]}", markup=False, table_column=Column(no_wrap=True)),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[current]}"),
+            *([current] if console.width >= _ROOM_FOR_PATH else []),
             console=console,
             disable=not console.is_terminal,
         )

@@ -83,15 +83,15 @@ class _Story:
             highlight=False,
         )
         await self._validate(storage["id"])
-        first = await self._sync(storage["id"], "5 Sync: a link a file")
-        records = await self._sync(read["id"], "6 Sync: the records in the files")
+        first = await self._sync(storage["id"], "5 syncStorage Files")
+        records = await self._sync(read["id"], "6 syncStorage Records")
         change = await self.bucket.change(files[-ADDED:], files[:-ADDED])
         self.console.print(
             f"[bold]7[/] The bucket changes: {change.added} files added, {change.overwritten} overwritten, "
             f"{change.deleted} deleted.",
             highlight=False,
         )
-        second = await self._sync(storage["id"], "8 Sync again")
+        second = await self._sync(storage["id"], "8 syncStorage Files")
         _check(len(files) - ADDED, change, first, second)
         dataset = (await self.client.execute(operations.DATASET, {"id": project["id"]}))["project"]
         runs = {"files": first, "records": records, "files again": second}

@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +72,7 @@ def invoke(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ende
 
 
 @contextmanager
-def _environment(values: Mapping[str, str]) -> Iterator[None]:
+def _environment(values: Mapping[str, str]) -> Generator[None]:
     before = dict(os.environ)
     os.environ.clear()
     os.environ.update(values)
@@ -84,7 +84,7 @@ def _environment(values: Mapping[str, str]) -> Iterator[None]:
 
 
 @contextmanager
-def _own_logging() -> Iterator[None]:
+def _own_logging() -> Generator[None]:
     """The command sets logging up for its process; here it is put back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
