@@ -24,17 +24,8 @@ _MAX_TEXT = 16_384
 _MAX_DEPTH = 6
 _SECOND_FORMS = frozenset({"color_message", "message", "asctime"})  # what libraries say a second time
 
-# Each says in every request what the access log says better, or logs at INFO what only its authors need.
-_QUIET = (
-    "uvicorn.access",
-    "aiobotocore",
-    "botocore",
-    "aioboto3",
-    "alembic",
-    "pgqueuer",
-    "sqlalchemy.engine",
-    "asyncio",
-)
+OURS = ("sluicegate", "gql", "models", "resolvers", "uvicorn.error")
+"""What logs at the level of the settings; libraries only warn: drivers would log every statement with its values."""
 
 _SHARED: list[Processor] = [
     structlog.contextvars.merge_contextvars,
@@ -86,9 +77,10 @@ def configure(
         if isinstance(old.formatter, structlog.stdlib.ProcessorFormatter):
             root.removeHandler(old)
     root.addHandler(handler)
-    root.setLevel(level.upper())
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
+    wanted = logging.getLevelNamesMapping()[level.upper()]
+    root.setLevel(max(wanted, logging.WARNING))
+    for name in OURS:
+        logging.getLogger(name).setLevel(wanted)
     return handler
 
 

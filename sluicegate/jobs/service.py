@@ -20,6 +20,7 @@ from models.job_state import JobSignal
 from models.jobs import Job, JobStatus
 from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
+from sluicegate.core.logging import bind
 from sluicegate.jobs.announce import Announcer, Publisher
 from sluicegate.jobs.classes import JobClass, registry
 from sluicegate.jobs.embedded import EmbeddedEngine
@@ -208,7 +209,8 @@ class _Waking:
     async def run(self, job_id: int) -> float | None:
         """Runs the job of a ticket."""
         try:
-            return await self._worker.run(job_id)
+            with bind(job_id=job_id):
+                return await self._worker.run(job_id)
         finally:
             self._wake.set()
 

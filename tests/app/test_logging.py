@@ -11,6 +11,7 @@ import structlog
 from sluicegate.core import logging as ours
 from sluicegate.core.crypto import SecretBox, new_api_secret, new_secret_key
 from sluicegate.core.redact import MARK, redact
+from tests.support.command import restored_logging
 
 AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 API_KEY = new_api_secret()
@@ -22,13 +23,10 @@ PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     """What is logged as JSON, while the test runs."""
-    root = logging.getLogger()
-    level = root.level
     stream = io.StringIO()
-    handler = ours.configure(form="json", level="debug", stream=stream)
-    yield stream
-    root.removeHandler(handler)
-    root.setLevel(level)
+    with restored_logging():
+        ours.configure(form="json", level="debug", stream=stream)
+        yield stream
 
 
 def lines(log: io.StringIO) -> list[dict[str, object]]:
@@ -78,18 +76,18 @@ def test_what_is_no_secret_stays(text: str) -> None:
 def test_every_logger_writes_one_json_object_a_line(log: io.StringIO) -> None:
     with ours.bind(request_id="r-1"):
         logging.getLogger("some.library").warning("%s items\nin two lines", 3)
-        structlog.get_logger("ours").info("key.used", key=7)
+        structlog.get_logger("sluicegate.ours").info("key.used", key=7)
     first, second = lines(log)
     assert (first["event"], first["logger"], first["level"]) == ("3 items\nin two lines", "some.library", "warning")
-    assert (second["event"], second["logger"], second["key"]) == ("key.used", "ours", 7)
+    assert (second["event"], second["logger"], second["key"]) == ("key.used", "sluicegate.ours", 7)
     assert first["request_id"] == second["request_id"] == "r-1"
     assert str(first["timestamp"]).endswith("Z")
 
 
 def test_secrets_are_out_of_messages_fields_and_tracebacks(log: io.StringIO) -> None:
-    logger = logging.getLogger("leaky")
+    logger = logging.getLogger("sluicegate.leaky")
     logger.info("sent %s", API_KEY, extra={"headers": {"Authorization": "anything", "Host": "h"}, "urls": [AWS_SECRET]})
-    structlog.get_logger("leaky").info("opened", password="hunter2", nested={"secret_key": ["a", "b"]})
+    structlog.get_logger("sluicegate.leaky").info("opened", password="hunter2", nested={"secret_key": ["a", "b"]})
     try:
         raise ValueError(f"cannot open {SEALED} with {FERNET_KEY}")
     except ValueError:
@@ -104,5 +102,12 @@ def test_secrets_are_out_of_messages_fields_and_tracebacks(log: io.StringIO) -> 
 
 
 def test_a_long_text_is_cut(log: io.StringIO) -> None:
-    logging.getLogger("long").info("x" * 100_000)
+    logging.getLogger("sluicegate.long").info("x" * 100_000)
     assert len(log.getvalue()) < 20_000
+
+
+def test_libraries_only_warn_whatever_the_level(log: io.StringIO) -> None:
+    logging.getLogger("aiosqlite").debug("INSERT INTO api_key VALUES ('…')")
+    logging.getLogger("some.library").info("started")
+    logging.getLogger("some.library").warning("slow")
+    assert [line["event"] for line in lines(log)] == ["slow"]

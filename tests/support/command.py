@@ -15,6 +15,7 @@ from typing import Any
 
 from sluicegate.cli.commands import app
 from sluicegate.cli.output import run
+from sluicegate.core.logging import OURS
 from tests.support.gateway import bare_environment
 
 COMMAND = Path(sys.executable).parent / "sluicegate"
@@ -60,7 +61,7 @@ def invoke(*arguments: str | Path, env: Mapping[str, str] | None = None) -> Ende
     out, err = io.StringIO(), io.StringIO()
     with (
         _environment({**bare_environment(), **(env or {})}),
-        _own_logging(),
+        restored_logging(),
         redirect_stdout(out),
         redirect_stderr(err),
     ):
@@ -84,12 +85,13 @@ def _environment(values: Mapping[str, str]) -> Generator[None]:
 
 
 @contextmanager
-def _own_logging() -> Generator[None]:
-    """The command sets logging up for its process; here it is put back."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
+def restored_logging() -> Generator[None]:
+    """The product sets logging up for its whole process; after this it is as it was before."""
+    loggers = [logging.getLogger(), *(logging.getLogger(name) for name in OURS)]
+    handlers, levels = loggers[0].handlers[:], [logger.level for logger in loggers]
     try:
         yield
     finally:
-        root.handlers[:] = handlers
-        root.setLevel(level)
+        loggers[0].handlers[:] = handlers
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
