@@ -15,7 +15,6 @@ from time import perf_counter, process_time
 from typing import Any
 
 import aioboto3
-from aiobotocore.config import AioConfig
 
 from sluicegate.core.net import Connector
 from sluicegate.providers import s3
@@ -49,7 +48,7 @@ async def ours(endpoint: str) -> int:
 
 async def aioboto3_paginator(endpoint: str) -> int:
     session: Any = aioboto3.Session(aws_access_key_id="A", aws_secret_access_key="B", region_name="us-east-1")
-    async with session.client("s3", endpoint_url=endpoint, config=AioConfig(s3={"addressing_style": "path"})) as client:
+    async with session.client("s3", endpoint_url=endpoint) as client:
         found = 0
         async for page in client.get_paginator("list_objects_v2").paginate(Bucket="bucket"):
             found += len([(item["Key"], item["Size"], item["LastModified"], item["ETag"]) for item in page["Contents"]])

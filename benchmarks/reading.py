@@ -12,7 +12,6 @@ from time import process_time
 from typing import Any
 
 import aioboto3
-from aiobotocore.config import AioConfig
 
 from benchmarks.listing import responder
 from sluicegate.core.net import Connector
@@ -50,7 +49,7 @@ async def ours(endpoint: str, count: int) -> int:
 
 async def aioboto3_get(endpoint: str, count: int) -> int:
     session: Any = aioboto3.Session(aws_access_key_id="A", aws_secret_access_key="B", region_name="us-east-1")
-    async with session.client("s3", endpoint_url=endpoint, config=AioConfig(s3={"addressing_style": "path"})) as client:
+    async with session.client("s3", endpoint_url=endpoint) as client:
 
         async def read(key: bytes) -> int:
             async with (await client.get_object(Bucket="bucket", Key=key.decode()))["Body"] as body:
