@@ -33,23 +33,23 @@ def lines(log: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in log.getvalue().splitlines()]
 
 
-@pytest.mark.parametrize(
-    ("text", "secret"),
-    [
-        (f"the key {API_KEY} was used", API_KEY),
-        (f"Authorization: Bearer {API_KEY}", API_KEY),
-        ("Authorization: Token 0123456789abcdefghij", "0123456789abcdefghij"),
-        (f"secret={AWS_SECRET}", AWS_SECRET),
-        (f"credentials AKIAIOSFODNN7EXAMPLE {AWS_SECRET} given", AWS_SECRET),
-        ("https://b.s3.amazonaws.com/k?X-Amz-Date=1&X-Amz-Signature=0123456789abcdef0123", "0123456789abcdef0123"),
-        ("https://b.s3.amazonaws.com/k?X-Amz-Security-Token=FwoGZXIvYXdzEBYaD%2B1", "FwoGZXIvYXdzEBYaD"),
-        ("http://127.0.0.1:8000/graphql#key=made-up-key-of-a-test", "made-up-key-of-a-test"),
-        ("postgresql://gateway:hunter2@db.example/sluicegate", "hunter2"),
-        (f"the key file has {FERNET_KEY} in it", FERNET_KEY),
-        (f"row 1: {SEALED}", SEALED),
-        (f"private_key {PEM} end", "MIIEow"),
-    ],
-)
+SECRETS = {
+    "an API key": (f"the key {API_KEY} was used", API_KEY),
+    "a bearer": (f"Authorization: Bearer {API_KEY}", API_KEY),
+    "a token": ("Authorization: Token 0123456789abcdefghij", "0123456789abcdefghij"),
+    "a parameter": (f"secret={AWS_SECRET}", AWS_SECRET),
+    "an AWS secret": (f"credentials AKIAIOSFODNN7EXAMPLE {AWS_SECRET} given", AWS_SECRET),
+    "a signature": ("https://b.s3.example/k?X-Amz-Date=1&X-Amz-Signature=0123456789abcdef0123", "0123456789abcdef0123"),
+    "a session token": ("https://b.s3.example/k?X-Amz-Security-Token=FwoGZXIvYXdzEBYaD%2B1", "FwoGZXIvYXdzEBYaD"),
+    "the first link": ("http://127.0.0.1:8000/graphql#key=made-up-key-of-a-test", "made-up-key-of-a-test"),
+    "a password in an address": ("postgresql://gateway:hunter2@db.example/sluicegate", "hunter2"),
+    "a Fernet key": (f"the key file has {FERNET_KEY} in it", FERNET_KEY),
+    "a sealed secret": (f"row 1: {SEALED}", SEALED),
+    "a private key": (f"private_key {PEM} end", "MIIEow"),
+}
+
+
+@pytest.mark.parametrize(("text", "secret"), SECRETS.values(), ids=SECRETS)
 def test_what_looks_like_a_secret_is_taken_out(text: str, secret: str) -> None:
     cleaned = redact(text)
     assert secret not in cleaned
