@@ -60,6 +60,10 @@ check: env ## The quick part of the tests: no kill runs, no browser
 campaign: env ## The long seeded fault and fuzz runs
 	$(PYTEST) -m campaign --timeout 900 $(ARGS)
 
+.PHONY: bench
+bench: env ## Every benchmark; writes benchmarks/RESULTS.md
+	.venv/bin/python -m benchmarks
+
 .PHONY: lint
 lint: env ## Style, types, layers, declared dependencies
 	$(BIN)/ruff check .

@@ -29,8 +29,9 @@ def job(revision: int, *, finished: bool = False) -> Job:
     )
     return Job(
         id=1, namespace_id=1, job_class="SYNC_STORAGE", priority=0,
-        status=JobStatus.COMPLETED if finished else JobStatus.IN_PROGRESS, progress=0.5, run_id="run", payload={}, sync=counters, storage_id=1, project_id=1, created_at=now(),
-        updated_at=now(), started_at=now(), created_by_kind="SYSTEM", created_by_name="", row_rev=revision, fence=1,
+        status=JobStatus.COMPLETED if finished else JobStatus.IN_PROGRESS, progress=0.5, run_id="run", payload={},
+        sync=counters, storage_id=1, project_id=1, created_at=now(), updated_at=now(), started_at=now(),
+        created_by_kind="SYSTEM", created_by_name="", row_rev=revision, fence=1,
         retry_count=0, max_retries=3, trigger="MANUAL",
     )  # fmt: skip
 
