@@ -226,6 +226,22 @@ async def test_the_last_use_is_noted_once_a_minute(own: Served, monkeypatch: pyt
     assert later > first
 
 
+async def test_what_another_process_noted_is_not_written_again(own: Served):
+    rings = [keyring.KeyRing(), keyring.KeyRing()]
+    stamps: list[datetime | None] = []
+    found = [await ring.find(own.services.database, hash_api_secret(own.key)) for ring in rings]
+    for ring, key in zip(rings, found, strict=True):
+        assert key is not None
+        ring.note_use(own.services.database, key)
+        await ring.close()
+        async with own.services.database.read(ALL) as session:
+            row = await key_by_hash(session, key.secret_hash)
+        assert row is not None
+        stamps.append(row.last_used_at)
+    assert stamps[0] is not None
+    assert stamps[0] == stamps[1]
+
+
 async def test_requests_at_once_ask_the_database_once(own: Served, monkeypatch: pytest.MonkeyPatch):
     asked = 0
 

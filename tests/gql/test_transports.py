@@ -53,11 +53,11 @@ def code(event: tuple[str, Any]) -> str:
 
 @BOTH
 async def test_unsubscribing_closes_the_generator(sample: Served, protocol: str, probe: Probe):
-    operations = [{"query": "subscription { open }", "take": 1}]
+    operations = [{"query": "subscription { open }", "take": 1}, {"query": "subscription { open }"}]
     async with client(protocol, sample.url, params(sample.key), operations) as running:
-        assert of(await running.rest())[0] == ("next", {"data": {"open": "x"}})
-    await probe.until(lambda: probe.closed == 1)
-    assert probe.opened == 1
+        assert of(await running.until(id=0, event="complete"))[0] == ("next", {"data": {"open": "x"}})
+        await probe.until(lambda: probe.closed == 1)
+        assert probe.opened == 2  # the other one is still open, and so is the socket of both
 
 
 @BOTH
