@@ -1,5 +1,6 @@
 """Jobs through the front door: one sync at a time, signals, filters, sorting."""
 
+import asyncio
 import json
 from datetime import timedelta
 from typing import Any
@@ -69,6 +70,15 @@ async def test_a_second_sync_is_told_of_the_first(tenant: Tenant) -> None:
     now = await start(tenant, storage)
     assert (now["errors"], now["job"]["id"]) == ([], first["job"]["id"])  # the scheduled one runs now
     await tenant.finished(now["job"]["id"])
+    assert (await tenant.data(LIST))["jobs"]["totalCount"] == 1
+
+
+async def test_of_many_syncs_at_once_one_is_made(tenant: Tenant) -> None:
+    storage = await tenant.storage()
+    answers = await asyncio.gather(*(start(tenant, storage, scheduledAt=LATER) for _ in range(8)))
+    (made,) = [answer["job"]["id"] for answer in answers if answer["job"]]
+    refused = [error for answer in answers for error in answer["errors"]]
+    assert [(error["code"], error["job"]["id"]) for error in refused] == [("ALREADY_RUNNING", made)] * 7
     assert (await tenant.data(LIST))["jobs"]["totalCount"] == 1
 
 

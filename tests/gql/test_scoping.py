@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -249,3 +250,27 @@ def normal(answer: Any, global_id: str) -> str:
             error.get("extensions", {}).pop("requestId", None)
         answer = json.dumps(answer, sort_keys=True)
     return (str(answer)).replace(global_id, "ID")
+
+
+async def test_a_key_that_only_reads_changes_nothing(tenant: Tenant, other_tenant: Tenant) -> None:
+    mine = {"Project": await tenant.project(), "Namespace": encode_id("Namespace", tenant.number)}
+    mine["Storage"] = await tenant.storage(mine["Project"])
+    keys = await tenant.data(
+        """mutation { createApiKey(input: {name: "reader", scopes: [READ]}) { secret apiKey { id } } }"""
+    )
+    mine["ApiKey"] = keys["createApiKey"]["apiKey"]["id"]
+    (mine["Job"],) = await tenant.add(*tenant.jobs([{}]))
+    reader = replace(tenant, key=keys["createApiKey"]["secret"])
+    before = await state_of(tenant, mine)
+    mutations = CORE.mutation_type
+    assert mutations is not None
+    for name, field in mutations.fields.items():
+        inside = next(
+            iter(id_inputs(field.args["input"].type, f"Mutation.{name}.input")), f"Mutation.{name}.input.none"
+        )
+        answer = await ask(reader, inside, mine[IDS[inside][0]] if inside in IDS else "", mine)
+        assert [error["extensions"]["code"] for error in answer["errors"]] == ["FORBIDDEN"], name
+    assert await state_of(tenant, mine) == before
+    assert (await reader.graphql("{ apiKeys { id } }"))["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+    found = await reader.data("query($id: ID!) { node(id: $id) { id } viewer { scopes } }", id=mine["ApiKey"])
+    assert found == {"node": None, "viewer": {"scopes": ["READ"]}}
