@@ -12,6 +12,7 @@ from gql.errors import log_errors
 from gql.execution.executor import EventExecutor
 from gql.execution.gate import gate
 from gql.execution.limits import Limits
+from gql.execution.timing import Timing
 from gql.permissions import check_every_root_field
 from gql.scalars import SCALARS
 
@@ -49,7 +50,7 @@ def build_schema(
         mutation,
         subscription,
         types=list(types),
-        extensions=[gate(limits or Limits())],
+        extensions=[Timing, gate(limits or Limits())],
         execution_context_class=EventExecutor,
         config=StrawberryConfig(scalar_map=SCALARS),
     )
