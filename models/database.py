@@ -12,7 +12,7 @@ import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from sqlalchemy import event
 from sqlalchemy.engine import URL, make_url
@@ -121,9 +121,10 @@ def _scope_flushes(session: Session, _context: UOWTransaction, _instances: Any) 
         return
     for row in [*session.new, *session.dirty, *session.deleted]:
         if isinstance(row, Scoped):
-            if row.namespace_id is None:
+            owner = cast("int | None", row.namespace_id)  # not set yet on a new row
+            if owner is None:
                 row.namespace_id = scope
-            elif row.namespace_id != scope:
+            elif owner != scope:
                 raise PermissionError(f"A {type(row).__name__} of another namespace in a scoped session.")
 
 

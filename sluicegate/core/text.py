@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any
+from typing import Any, cast
 
 from sluicegate.core.errors import ErrorCode, SkippableError
 
@@ -38,14 +38,14 @@ def clean_json(value: Any, what: str = "record", depth: int = 0) -> Any:
             raise SkippableError(f"The {what} contains {value}, which JSON has no number for.", code=ErrorCode.INVALID)
     elif isinstance(value, dict):
         _check_depth(depth, what)
-        for key, item in value.items():
+        for key, item in cast("dict[str, Any]", value).items():
             clean_text(key, what)
             clean_json(item, what, depth + 1)
     elif isinstance(value, list):
         _check_depth(depth, what)
-        for item in value:
+        for item in cast("list[Any]", value):
             clean_json(item, what, depth + 1)
-    return value
+    return cast("Any", value)
 
 
 def json_text(value: Any, what: str = "record") -> str:

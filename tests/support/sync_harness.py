@@ -1,7 +1,7 @@
 """Runs of the sync engine against a real database and a real S3 server, without gateway and task engine."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,7 +18,7 @@ from models.migrate import upgrade
 from models.objects import MissingCandidate, SyncedObject
 from models.projects import Project
 from models.storages import Storage
-from sluicegate.core.actors import Actor
+from sluicegate.core.actors import Actor, ActorKind
 from sluicegate.core.clock import now
 from sluicegate.core.crypto import SecretBox, new_secret_key
 from sluicegate.core.net import Connector
@@ -67,7 +67,7 @@ class Harness:
                 payload=payload,
                 storage_id=self.storage.id,
                 project_id=self.storage.project_id,
-                created_by=Actor(kind="SYSTEM", id=None, name="test"),
+                created_by=Actor(kind=ActorKind.SYSTEM, id=None, name="test"),
             )
             return await self._claim(session, job.id)
 
@@ -156,7 +156,7 @@ def counts(sync: dict[str, Any]) -> dict[str, int]:
 
 
 @asynccontextmanager
-async def harness(database_url: str, *, s3: S3Responder | None = None, **storage: Any) -> AsyncIterator[Harness]:
+async def harness(database_url: str, *, s3: S3Responder | None = None, **storage: Any) -> AsyncGenerator[Harness]:
     """A migrated database with one S3 storage on a server of its own."""
     database = Database(database_url)
     connector = Connector("127.0.0.1")
@@ -196,7 +196,7 @@ def kill_at(database: Database, commit: int) -> Callable[[], None]:
     count = 0
 
     @asynccontextmanager
-    async def write(scope: Any) -> AsyncIterator[Any]:
+    async def write(scope: Any) -> AsyncGenerator[Any]:
         nonlocal count
         count += 1
         async with original(scope) as session:
@@ -204,7 +204,7 @@ def kill_at(database: Database, commit: int) -> Callable[[], None]:
             if count == commit:
                 raise Killed
 
-    database.write = write  # type: ignore[method-assign]
+    database.write = write
 
     def undo() -> None:
         del database.write

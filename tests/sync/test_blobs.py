@@ -206,14 +206,14 @@ async def test_a_stopped_run_keeps_its_counts_and_goes_on(blobs: Harness) -> Non
     original = blobs.s3.answer
     listed = 0
 
-    def stop_at_third(request: object) -> object:
+    def stop_at_third(request: Request) -> Reply | Drop | Stall:
         nonlocal listed
         listed += 1
         if listed == 4:
             handle.stop.set()
-        return original(request)  # type: ignore[arg-type]
+        return original(request)
 
-    blobs.s3.answer = stop_at_third  # type: ignore[method-assign, assignment]
+    blobs.s3.answer = stop_at_third
     result = await blobs.run(handle)
     assert result.status is None
     stopped_at = result.columns["sync"]["objectsAdded"]
@@ -267,16 +267,16 @@ async def test_a_dead_server_ends_the_run_as_retriable_and_the_next_goes_on(
     original = blobs.s3.answer
     served = 0
 
-    def die_later(request: object) -> object:
+    def die_later(request: Request) -> Reply | Drop | Stall:
         nonlocal served
         served += 1
-        return original(request) if served <= 4 else Drop()  # type: ignore[arg-type]
+        return original(request) if served <= 4 else Drop()
 
-    blobs.s3.answer = die_later  # type: ignore[method-assign, assignment]
+    blobs.s3.answer = die_later
     with pytest.raises(RetriableError):
         await blobs.run(handle)
     assert 0 < len(await blobs.objects()) < 100
-    blobs.s3.answer = original  # type: ignore[method-assign]
+    blobs.s3.answer = original
     sync = check(await blobs.run(await blobs.again(handle)))
     assert counts(sync) == {"added": 100}
     assert await blobs.files() == blobs.bucket()

@@ -109,13 +109,13 @@ async def kill_and_go_on(tmp_path: Path, seed: int, *, blobs: bool, faults: int)
                         return served(request)
 
                     if fault < faults:
-                        s3.answer = kill_later  # type: ignore[method-assign]
+                        s3.answer = kill_later
                     job = job or await start_sync(gateway, storage)
                     if fault < faults:
                         # It may also be through before the request comes that kills it.
                         with suppress(OSError, websockets.WebSocketException):
                             await last_state(gateway, job)
-                        s3.answer = served  # type: ignore[method-assign]
+                        s3.answer = served
                         continue
                     state = await last_state(gateway, job)
                     after = expected(s3, blobs=blobs)
@@ -157,7 +157,7 @@ async def test_an_s3_server_that_dies_half_way_and_comes_back(tmp_path: Path, bl
             requests += 1
             return Drop() if 5 <= requests < 25 else served(request)
 
-        s3.answer = die  # type: ignore[method-assign]
+        s3.answer = die
         state = await last_state(gateway, await start_sync(gateway, storage))
         assert state["status"] == "COMPLETED", state
         after = expected(s3, blobs=blobs)

@@ -89,7 +89,7 @@ async def test_a_bad_file_fails_alone_and_is_not_read_again(reads: Harness) -> N
     assert data[b"b-cut.json", 0] == {"a": 1}, "records before the fault are kept"
     assert data[b"z-good.json", 0] == {"fine": True}
     reads.s3.requests.clear()
-    reads.s3.answer = original  # type: ignore[method-assign]
+    reads.s3.answer = original
     again = await reads.sync()
     assert "failed" not in counts(again)
     assert [request.key for request in reads.s3.requests] == [None], "what is broken stays so until it changes"
@@ -190,7 +190,7 @@ async def test_a_large_file_is_cut_and_read_on(reads: Harness) -> None:
             reply.cut = length
         return reply
 
-    reads.s3.answer = cut  # type: ignore[method-assign]
+    reads.s3.answer = cut
     assert counts(await reads.sync()) == {"added": 5_000}
 
 
@@ -232,9 +232,9 @@ async def test_a_forbidden_file_is_tried_again_by_the_next_run(reads: Harness) -
     def forbid(request: Request) -> Reply | Drop | Stall:
         return error(403, "AccessDenied") if request.key else original(request)
 
-    reads.s3.answer = forbid  # type: ignore[method-assign]
+    reads.s3.answer = forbid
     assert counts(await reads.sync()) == {"failed": 1}
-    reads.s3.answer = original  # type: ignore[method-assign]
+    reads.s3.answer = original
     assert counts(await reads.sync()) == {"added": 1}
 
 
@@ -250,7 +250,7 @@ async def test_one_file_that_fails_for_a_while_and_a_source_that_is_down(
     def break_one(request: Request) -> Reply | Drop | Stall:
         return Drop() if request.key == b"07.json" else original(request)
 
-    reads.s3.answer = break_one  # type: ignore[method-assign]
+    reads.s3.answer = break_one
     assert counts(await reads.sync()) == {"added": 19, "failed": 1}
 
     def break_all(request: Request) -> Reply | Drop | Stall:
@@ -258,11 +258,11 @@ async def test_one_file_that_fails_for_a_while_and_a_source_that_is_down(
 
     for number in range(20):
         store.put(b"%02d.json" % number, b"[%d]" % (number + 100))
-    reads.s3.answer = break_all  # type: ignore[method-assign]
+    reads.s3.answer = break_all
     handle = await reads.start()
     with pytest.raises(RetriableError, match="files in a row"):
         await reads.run(handle)
-    reads.s3.answer = original  # type: ignore[method-assign]
+    reads.s3.answer = original
     sync = check(await reads.run(await reads.again(handle)))
     assert counts(sync) == {"added": 1, "updated": 19}
 
@@ -275,7 +275,7 @@ async def test_throttled_reads_wait_and_go_on(reads: Harness) -> None:
     def slow_down(request: Request) -> Reply | Drop | Stall:
         return error(503, "SlowDown") if request.key and next(refusals, None) else original(request)
 
-    reads.s3.answer = slow_down  # type: ignore[method-assign]
+    reads.s3.answer = slow_down
     sync = await reads.sync()
     assert counts(sync) == {"added": 1}
     assert sync["rateLimitHits"] == 2
