@@ -17,6 +17,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from sluicegate.app.parts import Gateway
+from sluicegate.app.protocol import LimitedHttpProtocol
 from sluicegate.core.errors import ConfigurationError
 
 logger = logging.getLogger(__name__)
@@ -76,7 +77,7 @@ class GatewayServer(uvicorn.Server):
             uvicorn.Config(
                 app,
                 lifespan="off",
-                http="httptools",
+                http=LimitedHttpProtocol,
                 ws="websockets-sansio",
                 ws_per_message_deflate=False,
                 ws_max_size=_WS_MESSAGE_BYTES,
