@@ -12,8 +12,10 @@ HTML = "text/html"
 _OFFERED = {GRAPHQL, JSON, EVENT_STREAM, HTML}
 _WILDCARDS = {"*/*", "application/*"}
 
+LONGEST_HEADER = 1_024
+"""Characters. A longer one is refused: what is remembered below is what anybody sends, with a key or without."""
 
-@lru_cache(maxsize=256)
+
 def accepted(header: str | None) -> str | None:
     """The form that the header prefers, of equals the one named first; `application/json` where anything goes.
 
@@ -21,6 +23,16 @@ def accepted(header: str | None) -> str | None:
     """
     if header is None or not header.strip():
         return JSON
+    return _accepted(header) if len(header) <= LONGEST_HEADER else None
+
+
+def is_json(content_type: str | None) -> bool:
+    """Whether a request body is JSON in UTF-8. No form that a page can post without asking (CORS) is."""
+    return content_type is not None and len(content_type) <= LONGEST_HEADER and _is_json(content_type)
+
+
+@lru_cache(maxsize=256)
+def _accepted(header: str) -> str | None:
     best: str | None = None
     best_quality = 0.0
     for part in header.split(","):
@@ -33,9 +45,8 @@ def accepted(header: str | None) -> str | None:
 
 
 @lru_cache(maxsize=256)
-def is_json(content_type: str | None) -> bool:
-    """Whether a request body is JSON in UTF-8. No form that a page can post without asking (CORS) is."""
-    media_type, *parameters = (piece.strip().lower() for piece in (content_type or "").split(";"))
+def _is_json(content_type: str) -> bool:
+    media_type, *parameters = (piece.strip().lower() for piece in content_type.split(";"))
     charsets = [
         value.strip('"') for name, _, value in (each.partition("=") for each in parameters) if name == "charset"
     ]

@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
+from gql.transports import negotiation
 from tests.gql.sample import SECRET, Probe, Served, served
 
 GRAPHQL = "application/graphql-response+json"
@@ -29,6 +30,16 @@ async def test_the_newer_media_type_is_sent_to_those_who_prefer_it(sample: Serve
 @pytest.mark.parametrize("accept", ["image/png", "application/xml;q=0.9", "application/json;q=0"])
 async def test_what_cannot_be_sent_is_refused(sample: Served, accept: str):
     assert (await sample.post("{ hello }", Accept=accept)).status_code == 406
+
+
+async def test_headers_that_anybody_can_send_fill_no_memory(sample: Served):
+    kept = (negotiation._accepted, negotiation._is_json)
+    before = [cache.cache_info().currsize for cache in kept]
+    for number in range(5):
+        long = "a" * 2_000 + str(number)
+        assert (await sample.http.get("/graphql", headers={"Accept": long})).status_code == 406
+        assert (await sample.post("{ hello }", **{"Content-Type": f"application/json; {long}"})).status_code == 415
+    assert [cache.cache_info().currsize for cache in kept] == before
 
 
 async def test_get_queries_and_never_changes(sample: Served):
