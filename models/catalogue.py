@@ -184,6 +184,14 @@ async def note_missing_rows(
     )
 
 
+async def note_missing_sources(
+    session: AsyncSession, job_id: int, project_id: int, storage_id: int, keys: Sequence[bytes]
+) -> None:
+    """The records of these files become candidates for MISSING; a file that has none is forgotten at once."""
+    await note_missing_rows(session, job_id, project_id, storage_id, [(key, 0) for key in keys])
+    await _forget_empty_sources(session, project_id, storage_id, keys)
+
+
 async def count_missing(session: AsyncSession, job_id: int) -> int:
     """How many candidates the run has left."""
     return (await _fetch(session, "SELECT count(*) FROM missing_candidate WHERE job_id = ?", (job_id,)))[0][0]
@@ -217,9 +225,7 @@ async def apply_missing(session: AsyncSession, job_id: int, project_id: int, sto
         " WHERE project_id = ? AND storage_id = ? AND source_key = ? AND row = ? AND status = 'SYNCED'",
         [(now, project_id, storage_id, key, row) for key, row in found],
     )
-    gone = [(storage_id, key) for key, row in found if row == 0]
-    if gone:
-        await _execute_many(session, "DELETE FROM source_file WHERE storage_id = ? AND source_key = ?", gone)
+    await _forget_empty_sources(session, project_id, storage_id, list({key for key, _ in found}))
     await _execute_many(
         session,
         "DELETE FROM missing_candidate WHERE job_id = ? AND source_key = ? AND row = ?",
@@ -227,10 +233,30 @@ async def apply_missing(session: AsyncSession, job_id: int, project_id: int, sto
     )
 
 
-async def forget_run(session: AsyncSession, job_id: int) -> None:
-    """Drops the checkpoint and the candidates of a run."""
+async def _forget_empty_sources(session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]) -> None:
+    """Forgets files without a record that is SYNCED: one that comes back is read again, whatever its fingerprint."""
+    await _execute_many(
+        session,
+        "DELETE FROM source_file WHERE storage_id = ? AND source_key = ? AND NOT EXISTS (SELECT 1 FROM synced_object"
+        " WHERE project_id = ? AND storage_id = ? AND source_key = ? AND status = 'SYNCED')",
+        [(storage_id, key, project_id, storage_id, key) for key in keys],
+    )
+
+
+async def forget_runs(session: AsyncSession, storage_id: int) -> None:
+    """Drops the checkpoints and candidates of all the storage's jobs: what they found is old, or was refused.
+
+    Files that have lost records by them are to be read again, for only reading them tells what is missing.
+    """
+    jobs = "(SELECT id FROM job WHERE storage_id = ?)"
+    await _execute(
+        session,
+        "UPDATE source_file SET fingerprint = '' WHERE storage_id = ? AND source_key IN"
+        f" (SELECT source_key FROM missing_candidate WHERE job_id IN {jobs})",
+        (storage_id, storage_id),
+    )
     for table in ("missing_candidate", "checkpoint"):
-        await _execute(session, f"DELETE FROM {table} WHERE job_id = ?", (job_id,))
+        await _execute(session, f"DELETE FROM {table} WHERE job_id IN {jobs}", (storage_id,))
 
 
 def _time(session: AsyncSession) -> str:

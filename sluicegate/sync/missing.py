@@ -19,8 +19,7 @@ async def note_missing(run: Run, session: AsyncSession, keys: Sequence[bytes]) -
         return
     plan = run.plan
     if plan.read:
-        files = [(key, 0) for key in keys]
-        await catalogue.note_missing_rows(session, run.job_id, plan.project_id, plan.storage_id, files)
+        await catalogue.note_missing_sources(session, run.job_id, plan.project_id, plan.storage_id, keys)
     else:
         await catalogue.note_missing_files(session, run.job_id, keys)
 
@@ -59,7 +58,7 @@ async def _guard(run: Run, missing: int, at_stake: int) -> None:
     # A retry must look at the source again, not at what this run made of it.
     async with run.database.write(ALL) as session:
         await job_state.save(session, run.handle.claim)
-        await catalogue.forget_run(session, run.job_id)
+        await catalogue.forget_runs(session, plan.storage_id)
     raise FatalError(
         f"{missing:,} of {at_stake:,} records are no longer in the source. None of them was changed.",
         code=ErrorCode.LIMIT,

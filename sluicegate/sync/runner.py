@@ -7,7 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from models import catalogue, checkpoints
+from models import catalogue, checkpoints, job_state
 from models.database import ALL
 from models.jobs import JobStatus
 from models.storages import Storage
@@ -68,14 +68,16 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
 
 
 async def _prepare(run: Run) -> None:
-    """What an earlier run of another plan or mode left is no use to this one."""
+    """What earlier runs left is no use to this one, and what this one finds makes it wrong for them."""
     plan = run.plan
     await run.show(Phase.CONNECTING)
     if plan.dry_run:
         return
 
     async with run.database.write(ALL) as session:
-        await catalogue.forget_run(session, run.job_id)
+        # The fence first: a run that lost its lease must not drop what the one after it has found.
+        await job_state.save(session, run.handle.claim)
+        await catalogue.forget_runs(session, plan.storage_id)
         if plan.read:
             await catalogue.enter_read_mode(session, plan.project_id, plan.storage_id)
         else:
