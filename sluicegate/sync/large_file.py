@@ -9,10 +9,9 @@ from models import catalogue
 from models.database import ALL, AsyncSession
 from sluicegate.core.errors import RetriableError, SkippableError, ThrottledError
 from sluicegate.providers.base import Entry
-from sluicegate.sync.progress import Progress
 from sluicegate.sync.reading import OBJECT_ATTEMPTS, Failure, Row, stream_rows
 from sluicegate.sync.row_batch import EMPTY, changed_rows, source_row
-from sluicegate.sync.run import Partial, Run
+from sluicegate.sync.run import Partial, Run, Work
 
 PIECE_ROWS = 1_000
 PIECE_BYTES = 4 << 20
@@ -42,19 +41,16 @@ class _Piece:
             self.failures.append(row)
 
 
-async def import_large(run: Run, entry: Entry, path: str) -> None:
-    """Writes the file's rows up to its end; the caller's next commit moves the position past it.
+async def import_large(run: Run, entry: Entry, path: str) -> Work:
+    """Writes the file's rows up to its end. What it returns belongs into the commit that moves the position past it.
 
     Raises RetriableError when it can't be read on for a passing reason, after 3 retries without progress.
     """
     partial = run.position.partial
-    if partial is not None and partial.key == entry.key and partial.fingerprint != entry.fingerprint:
-        # The file changed since the checkpoint: what was counted of it is counted anew.
-        _recount(run, partial)
-        partial = None
-    if partial is None or partial.key != entry.key:
+    if partial is None or not partial.is_of(entry):
         partial = Partial(entry.key, entry.fingerprint, 0, 0, run.progress.to_json())
         run.position.partial = partial
+        run.progress.bytes_found += entry.size or 0
     error: str | None = None
     final = True
     attempt = 0
@@ -74,13 +70,7 @@ async def import_large(run: Run, entry: Entry, path: str) -> None:
             if attempt >= OBJECT_ATTEMPTS:
                 raise
             await run.back_off(attempt - 1, reason)
-    await _finish(run, entry, path, partial, error, final=final)
-
-
-def _recount(run: Run, partial: Partial) -> None:
-    keep = run.progress
-    run.progress = Progress.from_json(partial.before)
-    run.progress.pending, run.progress.rate_limit_hits = keep.pending, keep.rate_limit_hits
+    return _finish(run, entry, path, partial, error, final=final)
 
 
 async def _stream(run: Run, entry: Entry, path: str, partial: Partial) -> None:
@@ -122,7 +112,7 @@ async def _write(run: Run, entry: Entry, path: str, partial: Partial, piece: _Pi
     await run.commit(write)
 
 
-async def _finish(run: Run, entry: Entry, path: str, partial: Partial, error: str | None, *, final: bool) -> None:
+def _finish(run: Run, entry: Entry, path: str, partial: Partial, error: str | None, *, final: bool) -> Work:
     """Notes the file as read; rows that it had before and has no more are missing."""
     plan = run.plan
     if error is not None:
@@ -135,7 +125,6 @@ async def _finish(run: Run, entry: Entry, path: str, partial: Partial, error: st
         run.progress.bytes_synced += entry.size or 0
     records, failed = partial.rows - partial.bad, partial.bad + (error is not None)
     first_gone = partial.rows
-    run.position.after, run.position.partial = entry.key, None
 
     async def write(session: AsyncSession) -> None:
         if final:
@@ -145,4 +134,4 @@ async def _finish(run: Run, entry: Entry, path: str, partial: Partial, error: st
                 session, run.job_id, plan.project_id, plan.storage_id, [(entry.key, first_gone)]
             )
 
-    await run.commit(write)
+    return write

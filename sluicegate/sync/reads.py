@@ -18,9 +18,10 @@ from sluicegate.sync.blobs import MAX_KEY_BYTES
 from sluicegate.sync.large_file import import_large
 from sluicegate.sync.merge import merge
 from sluicegate.sync.missing import note_missing
+from sluicegate.sync.progress import Progress
 from sluicegate.sync.reading import FileResult, is_small, read_small
 from sluicegate.sync.row_batch import RowBatch
-from sluicegate.sync.run import Run
+from sluicegate.sync.run import Run, Work
 from sluicegate.sync.samples import Sampler
 
 CONCURRENT_READS = 16
@@ -55,12 +56,13 @@ class Passed:
 
 @dataclass(slots=True)
 class Step:
-    """A file to read, and what lies before it in the listing."""
+    """A file to read, and what lies before it in the listing, up to the key `previous` (None: nothing)."""
 
     entry: Entry
     path: str
     before: Passed
     known: bool
+    previous: bytes | None
 
 
 async def import_reads(run: Run, entries: Sequence[Entry], upto: bytes | None) -> None:
@@ -86,6 +88,7 @@ def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownSource]) -> tupl
     before = {source[0]: source for source in known}
     steps: list[Step] = []
     passed = Passed()
+    previous: bytes | None = None
     for entry in entries:
         old = before.pop(entry.key, None)
         path = entry.path or text_of_key(entry.key)
@@ -93,10 +96,11 @@ def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownSource]) -> tupl
         if rule is None and len(entry.key) <= MAX_KEY_BYTES and (
             old is None or old[1] != entry.fingerprint or plan.full_sync
         ):  # fmt: skip
-            steps.append(Step(entry, path, passed, old is not None))
+            steps.append(Step(entry, path, passed, old is not None, previous))
             sampler.imported(entry, path)
-            passed = Passed()
+            passed, previous = Passed(), entry.key
             continue
+        previous = entry.key
         passed.bytes_found += entry.size or 0
         if rule is not None:
             passed.found += 1
@@ -138,18 +142,17 @@ class _Import:
     async def files(self, steps: list[Step], rest: Passed, last: bytes) -> None:
         """Reads the files and writes their rows, up to the key `last`."""
         run = self._run
+        _check_partial(run, steps, rest, last)
         run.progress.pending = len(steps)
         async with aclosing(_in_order(run, steps)) as results:
             async for step, result in results:
                 step.before.count(run)
                 run.progress.pending -= 1
-                run.progress.bytes_found += step.entry.size or 0
                 run.progress.current_object = step.path
                 if result is None:
-                    await self._commit()
-                    await import_large(run, step.entry, step.path)
-                    await self._commit(step.entry.key)
+                    await self._large(step)
                     continue
+                run.progress.bytes_found += step.entry.size or 0
                 self._watch(result)
                 self._batch.add(result)
                 overdue = time.monotonic() - self._committed >= COMMIT_SECONDS
@@ -158,21 +161,30 @@ class _Import:
         rest.count(run)
         await self._commit(last)
 
-    async def _commit(self, upto: bytes | None = None) -> None:
-        """Writes the batch; `upto`: the position moves to this key, and what is missing before it is noted."""
+    async def _large(self, step: Step) -> None:
+        """Reads a large file between two commits: up to it and, with its end, past it."""
+        run = self._run
+        if step.previous is not None:
+            # What lies before it is counted: a run that goes on in the middle of it must not count that again.
+            await self._commit(step.previous)
+        await self._commit(step.entry.key, await import_large(run, step.entry, step.path))
+
+    async def _commit(self, upto: bytes, also: Work | None = None) -> None:
+        """Writes the batch; the position moves to the key `upto`, and what is missing before it is noted."""
         batch, run = self._batch, self._run
-        if upto is None and not batch.size:
-            return
         self._batch = RowBatch(run)
-        upto = upto if upto is not None else batch.last_key
         gone: list[bytes] = []
         while self._missing and self._missing[0] <= upto:
             gone.append(self._missing.popleft())
         await batch.resolve()
-        run.position.after, run.position.partial = upto, None
+        run.position.after = upto
+        if run.position.partial is not None and run.position.partial.key <= upto:
+            run.position.partial = None
 
         async def write(session: AsyncSession) -> None:
             await batch.write(session)
+            if also is not None:
+                await also(session)
             await note_missing(run, session, gone)
 
         await run.commit(write)
@@ -188,6 +200,21 @@ class _Import:
                 f"{self._failures_in_a_row} files in a row could not be read. {error.message}",
                 code=error.code, provider_code=error.provider_code, hint=error.hint,
             )  # fmt: skip
+
+
+def _check_partial(run: Run, steps: list[Step], rest: Passed, last: bytes) -> None:
+    """A run goes on in the middle of a large file only if that comes next and is what it was.
+
+    Otherwise (it changed, is small now or gone, or another came before it) what was counted of it is taken back.
+    """
+    partial = run.position.partial
+    if partial is None or (not steps and not rest.found and last < partial.key):
+        return
+    following = steps[0] if steps and steps[0].previous is None else None
+    if following is None or not partial.is_of(following.entry) or is_small(following.entry):
+        keep, run.position.partial = run.progress, None
+        run.progress = Progress.from_json(partial.before)
+        run.progress.rate_limit_hits = keep.rate_limit_hits
 
 
 async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, FileResult | None]]:

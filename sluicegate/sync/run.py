@@ -54,6 +54,10 @@ class Partial:
     bad: int
     before: dict[str, Any]
 
+    def is_of(self, entry: Entry) -> bool:
+        """Whether the file still is what it was."""
+        return self.key == entry.key and self.fingerprint == entry.fingerprint
+
 
 @dataclass(slots=True)
 class Position:
