@@ -23,6 +23,9 @@ DOCUMENTS_KEPT = 256
 LONGEST_KEPT = 32_768
 """Characters. Longer ones are made by programs, each time anew, and would fill the memory."""
 
+CHARACTERS_KEPT = 524_288
+"""Of all documents together. A tree and its errors take some 50 bytes for each: 26 MB when all are hostile."""
+
 _RULES: tuple[type[ASTValidationRule], ...] = tuple(specified)
 _RULES_WITHOUT_INTROSPECTION = (*_RULES, NoSchemaIntrospectionCustomRule)
 
@@ -57,10 +60,11 @@ class Document:
 
 
 class DocumentCache:
-    """The documents of one schema: at most 256, the least recently used goes first."""
+    """The documents of one schema: at most 256 and 512 KiB of text, the least recently used goes first."""
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -74,6 +78,8 @@ class DocumentCache:
         document = Document(parse(text, max_tokens=max_tokens))
         if len(text) <= LONGEST_KEPT:
             self._kept[text] = document
-            if len(self._kept) > DOCUMENTS_KEPT:
-                self._kept.popitem(last=False)
+            self._characters += len(text)
+            while len(self._kept) > DOCUMENTS_KEPT or self._characters > CHARACTERS_KEPT:
+                oldest, _ = self._kept.popitem(last=False)
+                self._characters -= len(oldest)
         return document

@@ -208,6 +208,19 @@ def test_the_cache_keeps_what_is_used_and_no_more_than_it_may():
     assert cache.get("{ a }", max_tokens=10) is first
 
 
+def test_the_cache_keeps_half_a_million_characters():
+    cache = documents.DocumentCache()
+    used = cache.get("{ used }", max_tokens=10)
+    padding = "#" + "x" * 32_000 + "\n"
+    for number in range(100):
+        cache.get(f"{padding}{{ a{number} }}", max_tokens=10)
+        assert cache.get("{ used }", max_tokens=10) is used
+    assert len(cache) == documents.CHARACTERS_KEPT // 32_000 + 1
+    for number in range(300):
+        cache.get(f"{{ b{number} }}", max_tokens=10)
+    assert len(cache) == documents.DOCUMENTS_KEPT
+
+
 def test_a_root_field_without_a_scope_does_not_build():
     import strawberry
 
