@@ -19,6 +19,11 @@ REFUSED = "ENDPOINT_REFUSED"
 _GLOBAL_UNICAST = IPv6Network("2000::/3")  # RFC 4291 and the IANA registry: all else is local, reserved or embeds IPv4
 _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052
 _DOCUMENTATION = IPv6Network("3fff::/20")  # RFC 9637, newer than the table of Python 3.11
+_NOT_PUBLIC = (  # global by the registry, but never the internet
+    IPv4Network("168.63.129.16/32"),  # Azure's agent server, in every machine there: the machine's own secrets
+    IPv4Network("192.0.0.0/24"),  # RFC 6890, protocol assignments; .192 is the metadata service of a cloud
+    IPv4Network("192.88.99.0/24"),  # RFC 7526, relays of 6to4, withdrawn
+)
 _COMPATIBLE = IPv6Network("::/96")  # RFC 4291, deprecated, still routed by some stacks
 
 
@@ -67,6 +72,8 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is a unicast one of the public internet."""
     reached = embedded_address(address)
     if isinstance(reached, IPv6Address) and (reached not in _GLOBAL_UNICAST or reached in _DOCUMENTATION):
+        return False
+    if isinstance(reached, IPv4Address) and any(reached in network for network in _NOT_PUBLIC):
         return False
     return reached.is_global and not reached.is_multicast and not reached.is_reserved
 
