@@ -37,6 +37,7 @@ def parse(**values: Any) -> Any:
         ({"prefix": "\ud800"}, "prefix", "surrogate"),
         ({"region_name": "Frankfurt"}, "regionName", "eu-central-1"),
         ({"region_name": "x.evil.test#"}, "regionName", "eu-central-1"),
+        ({"aws_sse_kms_key_id": "alias/key\r\nx-amz-acl: public-read"}, "awsSseKmsKeyId", "letters"),
         ({"s3_endpoint": "minio:9000"}, "s3Endpoint", "looks like"),
         ({"s3_endpoint": "ftp://minio"}, "s3Endpoint", "looks like"),
         ({"s3_endpoint": "http://minio/bucket"}, "s3Endpoint", "no path"),

@@ -21,6 +21,7 @@ SECRETS = frozenset({"aws_access_key_id", "aws_secret_access_key", "aws_session_
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,600}", re.ASCII)
+_KMS_KEY = re.compile(r"[A-Za-z0-9:/._-]{1,2048}")
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
@@ -36,7 +37,7 @@ class Settings(StrictSettings):
     aws_access_key_id: Secret | None = None
     aws_secret_access_key: Secret | None = None
     aws_session_token: Annotated[SecretStr, Field(min_length=1, max_length=16_384)] | None = None
-    aws_sse_kms_key_id: Annotated[str, Field(min_length=1, max_length=2048)] | None = None
+    aws_sse_kms_key_id: str | None = None
     role_arn: str | None = None
     external_id: str | None = None
     event_queue_url: Annotated[str, Field(max_length=2048)] | None = None
@@ -89,6 +90,14 @@ class Settings(StrictSettings):
     def _role(cls, value: str) -> str:
         if not _ROLE.fullmatch(value):
             raise ValueError("A role's ARN looks like arn:aws:iam::123456789012:role/name.")
+        return value
+
+    @field_validator("aws_sse_kms_key_id")
+    @classmethod
+    def _kms_key(cls, value: str) -> str:
+        # It goes out in a header.
+        if not _KMS_KEY.fullmatch(value):
+            raise ValueError("A KMS key is named by its id, its ARN or an alias: letters, digits and :/._- .")
         return value
 
     @field_validator("external_id")
