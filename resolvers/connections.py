@@ -17,6 +17,11 @@ from sluicegate.core.errors import ErrorCode, FatalError, RunError
 from sluicegate.providers import registry
 from sluicegate.providers.base import Check, CheckStatus, Provider, ProviderContext, ProviderType
 from sluicegate.providers.parsing import camel
+from sluicegate.sync.filters import Filters
+from sluicegate.sync.preview import Preview, preview
+
+_SAMPLE_OBJECTS = 1_000  # what S3 lists with one request
+_SAMPLE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,17 @@ async def run_checks(opened: Connection, *, write: bool = False) -> list[Check]:
             return [check async for check in provider.validate(write=write)]
     except RunError as error:
         return [Check("open", CheckStatus.FAILED, error.message, 0.0, error.provider_code, error.hint, error.code)]
+
+
+async def sample(opened: Connection, filters: Filters, *, recursive: bool) -> Preview | None:
+    """What the rules leave of the first 1,000 objects; None when they cannot be listed now."""
+    try:
+        async with opened.open() as provider:
+            return await preview(
+                provider, filters, recursive=recursive, first=0, limit=_SAMPLE_OBJECTS, seconds=_SAMPLE_SECONDS
+            )
+    except (RunError, TimeoutError):
+        return None
 
 
 def refuse_failed(kind: ProviderType, checks: Sequence[Check]) -> None:

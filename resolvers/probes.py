@@ -32,6 +32,14 @@ class Validation:
         return all(check.status is not CheckStatus.FAILED for check in self.checks)
 
 
+@dataclass(frozen=True, slots=True)
+class StoragePreview:
+    """What a sync would take, and why that is nothing where it is."""
+
+    found: Preview
+    warnings: list[warnings.Notice]
+
+
 async def validate_storage(
     services: Services,
     viewer: Viewer,
@@ -56,14 +64,14 @@ async def validate_storage(
     return Validation(found, warnings.of_checks(found, ("provider", opened.kind.value.lower())))
 
 
-async def preview_storage(services: Services, viewer: Viewer, global_id: str, first: int) -> Preview:
+async def preview_storage(services: Services, viewer: Viewer, global_id: str, first: int) -> StoragePreview:
     """What a sync would take. Raises InvalidError, NotFoundError and the provider's RunError."""
     checks.check_between(first, 0, MAX_PREVIEW, ("first",))
     storage = await find_storage(services, viewer, global_id)
     with naming(storage.type):
         async with services.sync.open_provider(storage) as provider:
             try:
-                return await preview(
+                found = await preview(
                     provider, filters_of_storage(storage), recursive=storage.recursive_scan, first=first
                 )
             except TimeoutError:
@@ -71,6 +79,9 @@ async def preview_storage(services: Services, viewer: Viewer, global_id: str, fi
                     f"The source did not list anything within {MAX_SECONDS:.0f} seconds.",
                     code=ErrorCode.PROVIDER_UNAVAILABLE,
                 ) from None
+    if not found.listed:
+        return StoragePreview(found, [warnings.of_nothing_listed(storage)])
+    return StoragePreview(found, warnings.of_nothing_imported(found))
 
 
 async def _stored(services: Services, viewer: Viewer, global_id: str) -> Connection:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,16 +13,17 @@ from models.pagination import Page, PageRequest, SortKey
 from models.storages import Storage
 from resolvers import checks, warnings
 from resolvers.access import Viewer
-from resolvers.connections import Connection, connection, refuse_failed, run_checks, seal, stored_secrets
+from resolvers.connections import Connection, connection, refuse_failed, run_checks, sample, seal, stored_secrets
 from resolvers.live import STORAGE
 from resolvers.services import Services
 from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ConflictError, InvalidError, NotFoundError
 from sluicegate.core.ids import decode_id
-from sluicegate.providers.base import Check, ProviderType
+from sluicegate.providers.base import ProviderType
 from sluicegate.providers.parsing import camel
 from sluicegate.sync.filters import compile_regex
+from sluicegate.sync.plan import filters_of
 
 DEFAULTS: Mapping[str, Any] = {
     "title": "", "description": "", "regex_filter": None, "recursive_scan": True, "use_blob_urls": False,
@@ -32,6 +33,7 @@ DEFAULTS: Mapping[str, Any] = {
 """What a storage is created with, and what null in an update goes back to."""
 
 MAX_PRESIGN_TTL = 32_767
+_LEAVES_OUT = ("regex_filter", "use_blob_urls", "recursive_scan")
 _PLACE = {ProviderType.S3: ("bucket", "prefix", "s3_endpoint"), ProviderType.LOCAL: ("path",)}
 
 
@@ -107,7 +109,7 @@ async def create_storage(
         (found_project,) = await project_queries.projects_by_id(session, [project])
         project_queries.present(found_project, project_id, path=("projectId",))
     opened = await connection(services, viewer, kind, settings)
-    found = await _tried(opened) if validate else []
+    found = await _tried(opened, columns) if validate else []
     async with services.database.write(viewer.namespace.id) as session:
         await _require_project(session, project, project_id)
         storage = Storage(
@@ -130,7 +132,9 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
     if given.project_id is not None:
         columns["project_id"] = decode_id(given.project_id, "Project", path=("projectId",))
     opened = await _patched(services, viewer, before, given)
-    found = await _tried(opened) if opened is not None and given.validate else []
+    found: list[warnings.Notice] = []
+    if opened is not None and given.validate:
+        found = await _tried(opened, {name: columns.get(name, getattr(before, name)) for name in _LEAVES_OUT})
     async with services.database.write(viewer.namespace.id) as session:
         storage = present(await storage_queries.lock_storage(session, before.id), global_id)
         if opened is not None and (storage.settings, storage.sealed_secrets) != (
@@ -190,15 +194,20 @@ async def _patched(services: Services, viewer: Viewer, storage: Storage, given: 
     return await connection(services, viewer, given.kind, values)
 
 
-async def _tried(opened: Connection) -> list[Check]:
+async def _tried(opened: Connection, options: Mapping[str, Any]) -> list[warnings.Notice]:
+    """What a connection that works will surprise with. Raises the provider's error when it does not work."""
     found = await run_checks(opened)
     refuse_failed(opened.kind, found)
-    return found
+    notices = warnings.of_checks(found, ("provider", opened.kind.value.lower()))
+    if options["regex_filter"] is not None or not options["use_blob_urls"]:
+        rules = filters_of(options["regex_filter"], use_blob_urls=options["use_blob_urls"])
+        seen = await sample(opened, rules, recursive=options["recursive_scan"])
+        notices += warnings.of_nothing_imported(seen) if seen is not None else []
+    return notices
 
 
-def _warnings(opened: Connection, found: list[Check], others: list[Storage]) -> list[warnings.Notice]:
-    path = ("provider", opened.kind.value.lower())
-    return [*warnings.of_checks(found, path), *warnings.of_overlap(opened.kind, opened.plain, others)]
+def _warnings(opened: Connection, found: Sequence[warnings.Notice], others: Sequence[Storage]) -> list[warnings.Notice]:
+    return [*found, *warnings.of_overlap(opened.kind, opened.plain, others)]
 
 
 async def _guard_place(

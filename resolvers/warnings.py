@@ -8,8 +8,13 @@ from typing import Any
 
 from models.storages import Storage
 from sluicegate.providers.base import Check, CheckStatus, ProviderType
+from sluicegate.sync.filters import FOLDER_MARKER, REGEX, UNSUPPORTED
+from sluicegate.sync.preview import Preview
+from sluicegate.sync.records import RECORD_FILES
 
 OVERLAP = "OVERLAP"
+EMPTY = "EMPTY"
+NOTHING_IMPORTED = "NOTHING_IMPORTED"
 _MAX_NAMED = 5
 
 
@@ -43,6 +48,38 @@ def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence
     return [Notice(OVERLAP, message, path)]
 
 
+def of_nothing_listed(storage: Storage) -> Notice:
+    """A warning that a source has no object at all."""
+    what = "The source has no object."
+    if storage.settings.get("prefix"):
+        what = f"Nothing is stored under the prefix {storage.settings['prefix']!r}: it is compared with the start of"
+        what += " the key, without a leading slash."
+    elif not storage.recursive_scan:
+        what = "The source has no object at its top level, and recursiveScan is false."
+    return Notice(EMPTY, what, ("provider", storage.type.lower()))
+
+
+def of_nothing_imported(found: Preview) -> list[Notice]:
+    """A warning when every object that was looked at would be left out: by which rules, and what to change."""
+    if not found.listed or sum(found.filtered.values()) < found.listed:
+        return []
+    first = "" if found.complete else "first "
+    reasons = "; ".join(f"{count:,} {_REASONS[rule]}" for rule, count in sorted(found.filtered.items()))
+    advice = next((_ADVICE[rule] for rule in (UNSUPPORTED, REGEX) if rule in found.filtered), None)
+    path, words = advice or ((), "")
+    message = f"None of the {first}{found.listed:,} objects would be imported: {reasons}.{words}"
+    return [Notice(NOTHING_IMPORTED, message, path)]
+
+
+_REASONS = {
+    FOLDER_MARKER: "only mark folders",
+    REGEX: "have keys that regexFilter does not match from their start",
+    UNSUPPORTED: f"are of a kind without records, which {', '.join(RECORD_FILES)} have",
+}
+_ADVICE = {
+    UNSUPPORTED: (("useBlobUrls",), " Set useBlobUrls to true to import the files themselves."),
+    REGEX: (("regexFilter",), ""),
+}
 _PATH_FIELD = {ProviderType.S3: "prefix"}
 
 

@@ -9,6 +9,7 @@ from gql.errors import payload
 from gql.types.errors import UserError
 from gql.types.previews import PreviewItem
 from gql.types.progress import FilterCount, filter_counts_of
+from gql.types.warnings import Notice, warning_of
 from resolvers import probes
 from sluicegate.core.clock import from_micros
 from sluicegate.sync.preview import PreviewItem as Found
@@ -36,18 +37,23 @@ class PreviewStoragePayload:
     filtered: list[FilterCount] = strawberry.field(
         default_factory=list[FilterCount], description="How many of those looked at each rule leaves out."
     )
+    warnings: list[Notice] = strawberry.field(
+        default_factory=list[Notice], description="Why nothing would be imported, where that is so."
+    )
     errors: list[UserError] = strawberry.field(default_factory=list[UserError], description="What went wrong.")
 
 
 @payload(PreviewStoragePayload)
 async def preview_storage(info: Info, input: PreviewStorageInput) -> PreviewStoragePayload:
     """Lists some of a source."""
-    found = await probes.preview_storage(info.context.services, info.context.viewer, input.id, input.first)
+    seen = await probes.preview_storage(info.context.services, info.context.viewer, input.id, input.first)
+    found = seen.found
     return PreviewStoragePayload(
         items=list(map(_item, found.items)),
         listed=found.listed,
         complete=found.complete,
         filtered=filter_counts_of(found.filtered),
+        warnings=list(map(warning_of, seen.warnings)),
     )
 
 

@@ -25,7 +25,9 @@ class PreviewItem:
         description="When it last changed in the source; null when that is not told."
     )
     imported: bool = strawberry.field(description="Whether a sync would import it.")
-    filtered_by: str | None = strawberry.field(description="The rule that leaves it out.")
+    filtered_by: str | None = strawberry.field(
+        description="The rule that leaves it out, as in FilterCount; null when it would be imported."
+    )
 
 
 @strawberry.type(description="What a sync would have done.")

@@ -27,7 +27,10 @@ class Outcome:
 class FilterCount:
     """One rule and its count."""
 
-    rule: str = strawberry.field(description="The rule: regex, folder_marker and so on.")
+    rule: str = strawberry.field(
+        description="folder_marker: an empty object that stands for a folder; regex: regexFilter does not match;"
+        " unsupported: useBlobUrls is false and this kind of file has no records."
+    )
     objects: BigInt = strawberry.field(description="How many objects it left out.")
 
 

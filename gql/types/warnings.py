@@ -14,7 +14,9 @@ from resolvers.warnings import Notice as Found
 class Notice:
     """A warning of a payload."""
 
-    code: str = strawberry.field(description="What kind of warning it is, e.g. OVERLAP.")
+    code: str = strawberry.field(
+        description="OVERLAP, EMPTY, NOTHING_IMPORTED, or the step of the validation that warns: LIST, CORS."
+    )
     message: str = strawberry.field(description="For people.")
     path: list[str] = strawberry.field(description="Where in the input.")
 

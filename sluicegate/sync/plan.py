@@ -51,5 +51,10 @@ def plan_of_storage(storage: Storage, payload: Mapping[str, Any]) -> SyncPlan:
 
 def filters_of_storage(storage: Storage) -> Filters:
     """The rules that a storage has fields for."""
-    regex = compile_regex(storage.regex_filter) if storage.regex_filter else None
-    return Filters(regex=regex, records_only=not storage.use_blob_urls)
+    return filters_of(storage.regex_filter, use_blob_urls=storage.use_blob_urls)
+
+
+def filters_of(regex_filter: str | None, *, use_blob_urls: bool) -> Filters:
+    """The rules that these options of a storage make. Raises InvalidError for a regex that does not compile."""
+    regex = compile_regex(regex_filter) if regex_filter else None
+    return Filters(regex=regex, records_only=not use_blob_urls)

@@ -24,7 +24,7 @@ class PreviewItem:
 
 @dataclass(slots=True)
 class Preview:
-    """`listed`: objects looked at (at most MAX_LISTED); `complete`: that is all; `filtered`: by rule."""
+    """`listed`: objects looked at; `complete`: that is all; `filtered`: by rule."""
 
     items: list[PreviewItem] = field(default_factory=list[PreviewItem])
     listed: int = 0
@@ -32,17 +32,28 @@ class Preview:
     filtered: dict[str, int] = field(default_factory=dict[str, int])
 
 
-async def preview(provider: Provider, filters: Filters, *, recursive: bool, first: int) -> Preview:
-    """Lists up to MAX_LISTED objects for up to MAX_SECONDS; shows `first` of them. Raises RunError."""
+async def preview(
+    provider: Provider,
+    filters: Filters,
+    *,
+    recursive: bool,
+    first: int,
+    limit: int = MAX_LISTED,
+    seconds: float = MAX_SECONDS,
+) -> Preview:
+    """Lists up to `limit` objects for up to `seconds`; shows `first` of them.
+
+    Raises RunError, and TimeoutError when not one object was listed in the time.
+    """
     result = Preview()
     try:
         async with (
-            asyncio.timeout(MAX_SECONDS),
-            aclosing(provider.list(recursive=recursive, limit=MAX_LISTED)) as pages,
+            asyncio.timeout(seconds),
+            aclosing(provider.list(recursive=recursive, limit=limit)) as pages,
         ):
             async for page in pages:
                 for entry in page.entries:
-                    if result.listed >= MAX_LISTED:
+                    if result.listed >= limit:
                         return result
                     path = path_of(entry)
                     rule = filters.rejects(entry, path)
@@ -51,7 +62,7 @@ async def preview(provider: Provider, filters: Filters, *, recursive: bool, firs
                         result.filtered[rule] = result.filtered.get(rule, 0) + 1
                     if len(result.items) < first:
                         result.items.append(PreviewItem(entry, path, rule))
-            result.complete = result.listed < MAX_LISTED
+            result.complete = result.listed < limit
     except TimeoutError:
         if not result.listed:
             raise

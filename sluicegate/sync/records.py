@@ -42,12 +42,13 @@ class RecordReader(Protocol):
 
 
 _EXTENSIONS = (".json", ".jsonl", ".ndjson")
-_ALL_EXTENSIONS = _EXTENSIONS + tuple(extension + ".gz" for extension in _EXTENSIONS)
+RECORD_FILES = _EXTENSIONS + tuple(extension + ".gz" for extension in _EXTENSIONS)
+"""The extensions, in any case, of the files that have records."""
 
 
 def has_records(path: str) -> bool:
     """Whether there is a reader for this kind of file."""
-    return path.lower().endswith(_ALL_EXTENSIONS)
+    return path.lower().endswith(RECORD_FILES)
 
 
 def reader_for(path: str) -> RecordReader:
@@ -55,7 +56,7 @@ def reader_for(path: str) -> RecordReader:
     name = path.lower()
     inner = name.removesuffix(".gz")
     if not has_records(path):
-        raise _bad(f"This kind of file has no records. These have: {', '.join(_ALL_EXTENSIONS)}.")
+        raise _bad(f"This kind of file has no records. These have: {', '.join(RECORD_FILES)}.")
     reader: RecordReader = _JsonReader() if inner.endswith(".json") else _JsonLinesReader()
     return _GzipReader(reader) if inner != name else reader
 
@@ -88,6 +89,7 @@ class _JsonReader:
     def __init__(self) -> None:
         self._text = _Text()
         self._buffer = ""
+        self._passed = 0  # characters of the file before the buffer
         self._tried = 0
         self._state = "start"
 
@@ -117,10 +119,13 @@ class _JsonReader:
                 self._state, position = "end", position + 1
             elif state == "after":
                 if character != ",":
-                    raise _bad(f"Expected ',' or ']' between records, found {character!r}.")
+                    raise _bad(f"Not JSON at character {self._place(position)}: Expecting ',' or ']'.")
                 self._state, position = "value", position + 1
             elif state == "end":
-                raise _bad("There is text after the end of the JSON.")
+                raise _bad(
+                    f"The JSON ends before character {self._place(position)}, but not the file."
+                    " A file with a record on each line is named .jsonl."
+                )
             else:
                 found = self._value(buffer, position, final=final)
                 if found is None:
@@ -130,6 +135,11 @@ class _JsonReader:
                 self._tried = 0
                 yield record
         self._buffer = buffer[position:]
+        self._passed += position
+
+    def _place(self, position: int) -> str:
+        """Where in the file a place of the buffer is, from 1, for people."""
+        return f"{self._passed + position + 1:,}"
 
     def _value(self, buffer: str, position: int, *, final: bool) -> tuple[Any, int] | None:
         """One value and where it ends; None when more text is needed. Tried again only once the text has doubled."""
@@ -147,6 +157,10 @@ class _JsonReader:
             if not final and (not isinstance(error, json.JSONDecodeError) or _may_be_cut(error, buffer)):
                 self._tried = pending
                 return None
+            if isinstance(error, json.JSONDecodeError):
+                if error.pos >= len(buffer.rstrip()) or error.msg.startswith("Unterminated string"):
+                    raise _bad("The file ends in the middle of a record.") from None
+                raise _bad(f"Not JSON at character {self._place(error.pos)}: {error.msg}.") from None
             raise _bad(_reason(error)) from None
         # A number may go on in the next piece: "3" and ".5" are one.
         near_the_end = not final and end > len(buffer) - _LONGEST_TOKEN_TAIL
@@ -166,7 +180,9 @@ def _skip_space(buffer: str, position: int) -> int:
 
 
 def _reason(error: ValueError) -> str:
-    return f"Not JSON: {error.msg}." if isinstance(error, json.JSONDecodeError) else f"Not JSON: {error}."
+    if isinstance(error, json.JSONDecodeError):
+        return f"Not JSON at character {error.pos + 1:,} of the line: {error.msg}."
+    return f"Not JSON: {error}."
 
 
 class _JsonLinesReader:
@@ -211,6 +227,7 @@ class _GzipReader:
         self._inner = inner
         self._inflater = zlib.decompressobj(wbits=31)
         self._begun = False
+        self._text_came = False
 
     def feed(self, chunk: bytes) -> Iterator[Any]:
         data = chunk
@@ -221,8 +238,9 @@ class _GzipReader:
             try:
                 piece = self._inflater.decompress(data, _INFLATE_BYTES)
             except zlib.error as error:
-                raise _bad(f"Not gzip: {error}.") from None
+                raise _bad(f"The gzip stream is broken: {error}." if self._text_came else "Not gzip.") from None
             if piece:
+                self._text_came = True
                 yield from self._inner.feed(piece)
             data = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
 

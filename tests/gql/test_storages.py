@@ -61,7 +61,7 @@ async def test_an_s3_storage_is_tried_and_its_secrets_never_come_out(
     assert (storage["__typename"], storage["type"], storage["title"]) == ("S3Storage", "S3", "Photos")
     assert (storage["bucket"], storage["prefix"], storage["s3Endpoint"]) == (bucket, "in/", moto.endpoint)
     assert storage["credentialsSet"] == ["awsAccessKeyId", "awsSecretAccessKey"]
-    assert [warning["code"] for warning in answer["warnings"]] == ["CORS"]
+    assert [warning["code"] for warning in answer["warnings"]] == ["CORS", "NOTHING_IMPORTED"]
     everything = await tenant.data(
         f"query($id: ID!) {{ storage(id: $id) {{ meta traceback {S3} ... on S3Storage {{ externalId }} }} }}",
         id=storage["id"],

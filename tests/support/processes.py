@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 
 # Enough to see why a server did not start; a chatty one must not fill the memory of a long run.
-LOG_LINES = 400
+LOG_LINES = 5_000
 
 
 def free_port() -> int:

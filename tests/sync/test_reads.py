@@ -60,9 +60,9 @@ async def test_appended_repaired_and_shortened_files(reads: Harness) -> None:
 
 BROKEN = {
     b"a-empty.json": (b"", "The file is empty."),
-    b"b-cut.json": (b'[{"a": 1}, {"a"', "The file ends in the middle of the JSON."),
-    b"c-broken.json": (b'[{"a": 1}, oops, {"a": 2}]', "Not JSON: Expecting value."),
-    b"d-trailing.json": (b'{"a": 1} {"a": 2}', "There is text after the end of the JSON."),
+    b"b-cut.json": (b'[{"a": 1}, {"a"', "The file ends in the middle of a record."),
+    b"c-broken.json": (b'[{"a": 1}, oops, {"a": 2}]', "Not JSON at character 12: Expecting value."),
+    b"d-trailing.json": (b'{"a": 1} {"a": 2}', "The JSON ends before character 10, but not the file."),
     b"e-latin1.json": ('{"a": "é"}'.encode("latin-1"), "Not UTF-8"),
     b"f-deep.json": (b"[" * 100_000 + b"]" * 100_000, "The JSON is nested too deeply."),
     b"g-cut.json.gz": (gzip.compress(b"[1, 2, 3]")[:-4], "The gzip stream is cut short."),
