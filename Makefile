@@ -12,6 +12,9 @@ ARGS ?=
 # Processes that run tests.
 JOBS ?= 2
 
+# A gateway that compiles its libraries at every start takes twice the CPU to come up, and tests start dozens.
+unexport PYTHONDONTWRITEBYTECODE
+
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 CODE := gql models resolvers sluicegate tests benchmarks tools
