@@ -94,10 +94,16 @@ class EndpointPolicy:
         name = _normal(host)
         return any(rule.host == name and rule.port in (None, port) for rule in self._rules)
 
+    def names(self, host: str, port: int) -> bool:
+        """Whether the operator named this host or its literal address, so that it is one that the operator trusts."""
+        address = parse_address(host)
+        return self.allows_name(host, port) or (address is not None and self._in_networks(address, port))
+
     def allows_address(self, address: IPv4Address | IPv6Address, port: int) -> bool:
         """Whether a connection to this address may be made."""
-        if is_public(address):
-            return True
+        return is_public(address) or self._in_networks(address, port)
+
+    def _in_networks(self, address: IPv4Address | IPv6Address, port: int) -> bool:
         forms = {address, embedded_address(address)}
         return any(
             rule.network is not None and rule.port in (None, port) and any(form in rule.network for form in forms)

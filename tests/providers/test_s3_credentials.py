@@ -212,6 +212,21 @@ async def test_where_allowed_the_machines_keys_assume_a_role_with_an_external_id
     assert caught.value.path == ("provider", "s3", "externalId")
 
 
+@pytest.mark.parametrize(
+    "endpoint", ["https://attacker.example", "https://8.8.8.8", "https://x.amazonaws.com.evil.example"]
+)
+async def test_the_machines_keys_are_never_shown_to_an_endpoint_of_the_tenants_choice(
+    source: Bucket, endpoint: str
+) -> None:
+    with pytest.raises(InvalidError) as caught:
+        async with source.open(**NOTHING, role_arn=ROLE, ambient_aws=True, s3_endpoint=endpoint):
+            pass
+    assert caught.value.path == ("provider", "s3", "s3Endpoint")
+    for trusted in (None, "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com"):
+        async with source.open(**NOTHING, role_arn=ROLE, ambient_aws=True, s3_endpoint=trusted):
+            pass
+
+
 async def test_each_namespace_has_its_own_external_id(source: Bucket) -> None:
     made = {
         namespace_external_id(source.context(namespace=name, namespace_id=number)) for name in "ab" for number in (1, 2)

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import Field, SecretStr, field_validator, model_validator
 from yarl import URL
 
+from sluicegate.core.endpoints import SETTING
 from sluicegate.core.errors import InvalidError
 from sluicegate.providers.base import ProviderContext
 from sluicegate.providers.parsing import StrictSettings, camel, parse_settings
@@ -146,6 +147,12 @@ def parse(values: Mapping[str, Any], *, context: ProviderContext) -> Settings:
             "A role needs keys that may assume it: this gateway does not lend its own.",
             "Give awsAccessKeyId and awsSecretAccessKey; or the operator sets SLUICEGATE_AMBIENT_AWS=1.",
         )
+    if not _is_trusted(settings.s3_endpoint, context):
+        raise _invalid(
+            "s3_endpoint",
+            "The gateway's own credentials are used only at AWS, and at endpoints that its operator names.",
+            f"Leave s3Endpoint out, give keys, or let the operator add the endpoint to {SETTING}.",
+        )
     if settings.external_id:
         raise _invalid(
             "external_id",
@@ -162,6 +169,19 @@ def namespace_external_id(context: ProviderContext) -> str:
     deputy.
     """
     return "sluicegate-" + hashlib.sha256(f"{context.namespace_id}:{context.namespace}".encode()).hexdigest()[:32]
+
+
+def is_aws(host: str) -> bool:
+    """Whether a host is one of AWS's."""
+    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+
+
+def _is_trusted(endpoint: str | None, context: ProviderContext) -> bool:
+    # What asks for a role's keys shows the machine's key id and session token to whoever is there.
+    if endpoint is None:
+        return True
+    url = URL(endpoint)
+    return is_aws(url.host or "") or context.connector.policy.names(url.raw_host or "", url.port or 0)
 
 
 def _invalid(field: str, message: str, hint: str | None = None) -> InvalidError:

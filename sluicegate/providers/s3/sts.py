@@ -15,7 +15,7 @@ from sluicegate.core.clock import now
 from sluicegate.core.errors import ErrorCode, FatalError, RunError
 from sluicegate.core.net import Connector, read_bounded, transport_error
 from sluicegate.providers.s3.errors import Answer, read_answer, run_error
-from sluicegate.providers.s3.settings import Settings
+from sluicegate.providers.s3.settings import Settings, is_aws
 from sluicegate.providers.s3.signing import Credentials, Scope, encode_query, sign_headers
 from sluicegate.providers.s3.target import DEFAULT_REGION
 from sluicegate.providers.s3.xml import namespace_of, parse_xml
@@ -29,7 +29,7 @@ def sts_endpoint(settings: Settings) -> tuple[URL, str]:
     region = settings.region_name or DEFAULT_REGION
     if settings.s3_endpoint:
         url = URL(settings.s3_endpoint)
-        if not (url.host or "").endswith((".amazonaws.com", ".amazonaws.com.cn")):
+        if not is_aws(url.host or ""):
             return url.with_path("/"), region
     return URL(f"https://sts.{region}.amazonaws.com{'.cn' if region.startswith('cn-') else ''}/"), region
 
