@@ -7,19 +7,24 @@ integers keep all their digits and the same text is refused whatever way it came
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import json
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterator
+from time import monotonic
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 from sluicegate.core.errors import ErrorCode, SkippableError
 
 MAX_RECORD_BYTES = 16 << 20
 """A record longer than this is refused, so that one cannot fill the memory."""
-_INFLATE_BYTES = 1 << 20
-_WHITESPACE = " \t\n\r"
-_AFTER_VALUE = frozenset(_WHITESPACE + ",]}")
+_PIECE_BYTES = 128 << 10
+"""What is parsed at a time: a chunk may be 1 MiB, and 1 MiB of gzip a whole GiB."""
+_BREATH_SECONDS = 0.005
+_SPACE = re.compile(r"[ \t\n\r]*")
+_AFTER_VALUE = frozenset(" \t\n\r,]")
 _LONGEST_TOKEN_TAIL = 16
 
 
@@ -29,11 +34,18 @@ class BadRow(NamedTuple):
     message: str
 
 
+class Pause:
+    """No record: a sign of life from a reader that has work to do and nothing to give yet."""
+
+
+_PAUSE = Pause()
+
+
 class RecordReader(Protocol):
     """Takes a file piece by piece and gives its records. Raises SkippableError where the file can't be read on."""
 
     def feed(self, chunk: bytes) -> Iterator[Any]:
-        """The records (or BadRow) that this piece completes."""
+        """The records (or BadRow, or Pause) that this piece completes."""
         ...
 
     def finish(self) -> Iterator[Any]:
@@ -78,11 +90,12 @@ class _Text:
     def __init__(self) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8-sig")("strict")
 
-    def decode(self, chunk: bytes, *, final: bool = False) -> str:
+    def decode(self, chunk: bytes, *, final: bool = False) -> tuple[str, SkippableError | None]:
+        """The text, and the fault that ends it."""
         try:
-            return self._decoder.decode(chunk, final)
+            return self._decoder.decode(chunk, final), None
         except UnicodeDecodeError as error:
-            raise _bad(f"Not UTF-8: {error.reason}.") from None
+            return error.object[: error.start].decode(), _bad(f"Not UTF-8: {error.reason}.")
 
 
 class _JsonReader:
@@ -94,16 +107,24 @@ class _JsonReader:
         self._state = "start"
 
     def feed(self, chunk: bytes) -> Iterator[Any]:
-        self._buffer += self._text.decode(chunk)
-        yield from self._advance(final=False)
+        yield from self._take(chunk, final=False)
 
     def finish(self) -> Iterator[Any]:
-        self._buffer += self._text.decode(b"", final=True)
-        yield from self._advance(final=True)
+        yield from self._take(b"", final=True)
         if self._state == "start":
             raise _bad("The file is empty.")
         if self._state != "end":
             raise _bad("The file ends in the middle of the JSON.")
+
+    def _take(self, chunk: bytes, *, final: bool) -> Iterator[Any]:
+        text, fault = self._text.decode(chunk, final=final)
+        self._buffer += text
+        # What ends in a fault may end in the middle of a record: that is no fault of its own. No more text will come.
+        if fault is not None:
+            self._tried = 0
+        yield from self._advance(final=final and fault is None)
+        if fault is not None:
+            raise fault
 
     def _advance(self, *, final: bool) -> Iterator[Any]:
         """Consumes what it can of the buffer; the position moves only past whole tokens."""
@@ -144,9 +165,7 @@ class _JsonReader:
     def _value(self, buffer: str, position: int, *, final: bool) -> tuple[Any, int] | None:
         """One value and where it ends; None when more text is needed. Tried again only once the text has doubled."""
         pending = len(buffer) - position
-        if pending > MAX_RECORD_BYTES:
-            raise _bad(f"A record is longer than {MAX_RECORD_BYTES >> 20} MiB.", ErrorCode.LIMIT)
-        if not final and pending < self._tried * 2:
+        if not final and pending < min(self._tried * 2, MAX_RECORD_BYTES):
             return None
         try:
             record, end = _DECODER.raw_decode(buffer, position)
@@ -154,19 +173,26 @@ class _JsonReader:
             raise _bad("The JSON is nested too deeply.") from None
         except ValueError as error:
             # Wrong in the middle and cut at the end look alike until the text goes on past the fault.
-            if not final and (not isinstance(error, json.JSONDecodeError) or _may_be_cut(error, buffer)):
+            cut = not isinstance(error, json.JSONDecodeError) or _may_be_cut(error, buffer)
+            if cut and pending > MAX_RECORD_BYTES:
+                raise _too_long() from None
+            if cut and not final:
                 self._tried = pending
                 return None
-            if isinstance(error, json.JSONDecodeError):
-                if error.pos >= len(buffer.rstrip()) or error.msg.startswith("Unterminated string"):
-                    raise _bad("The file ends in the middle of a record.") from None
-                raise _bad(f"Not JSON at character {self._place(error.pos)}: {error.msg}.") from None
             raise _bad(_reason(error)) from None
-        # A number may go on in the next piece: "3" and ".5" are one.
-        near_the_end = not final and end > len(buffer) - _LONGEST_TOKEN_TAIL
-        if near_the_end and buffer[end - 1] not in '"]}' and buffer[end : end + 1] not in _AFTER_VALUE:
-            return None
+        if end - position > MAX_RECORD_BYTES:
+            raise _too_long()
+        if buffer[end - 1] not in '"]}' and buffer[end : end + 1] not in _AFTER_VALUE:
+            # A number may go on in the next piece: "3" and ".5" are one.
+            if not final and end > len(buffer) - _LONGEST_TOKEN_TAIL:
+                return None
+            if end < len(buffer):
+                raise _bad(f"Expected ',' or ']' after a record, found {buffer[end]!r}.")
         return record, end
+
+
+def _too_long() -> SkippableError:
+    return _bad(f"A record is longer than {MAX_RECORD_BYTES >> 20} MiB.", ErrorCode.LIMIT)
 
 
 def _may_be_cut(error: json.JSONDecodeError, buffer: str) -> bool:
@@ -174,9 +200,8 @@ def _may_be_cut(error: json.JSONDecodeError, buffer: str) -> bool:
 
 
 def _skip_space(buffer: str, position: int) -> int:
-    while position < len(buffer) and buffer[position] in _WHITESPACE:
-        position += 1
-    return position
+    found = _SPACE.match(buffer, position)
+    return found.end() if found is not None else position
 
 
 def _reason(error: ValueError) -> str:
@@ -199,7 +224,7 @@ class _JsonLinesReader:
             self._pending.append(rest)
             self._pending_size += len(rest)
             if self._pending_size > MAX_RECORD_BYTES:
-                raise _bad(f"A line is longer than {MAX_RECORD_BYTES >> 20} MiB.", ErrorCode.LIMIT)
+                raise _line_too_long()
 
     def finish(self) -> Iterator[Any]:
         yield from self._line(b"")
@@ -210,6 +235,8 @@ class _JsonLinesReader:
         if self._first:
             line = line.removeprefix(codecs.BOM_UTF8)
             self._first = False
+        if len(line) > MAX_RECORD_BYTES:
+            raise _line_too_long()
         if not line.strip():
             return
         try:
@@ -220,6 +247,10 @@ class _JsonLinesReader:
             yield BadRow("The JSON is nested too deeply.")
         except ValueError as error:
             yield BadRow(_reason(error))
+
+
+def _line_too_long() -> SkippableError:
+    return _bad(f"A line is longer than {MAX_RECORD_BYTES >> 20} MiB.", ErrorCode.LIMIT)
 
 
 class _GzipReader:
@@ -236,12 +267,13 @@ class _GzipReader:
                 self._inflater = zlib.decompressobj(wbits=31)
             self._begun = True
             try:
-                piece = self._inflater.decompress(data, _INFLATE_BYTES)
+                piece = self._inflater.decompress(data, _PIECE_BYTES)
             except zlib.error as error:
                 raise _bad(f"The gzip stream is broken: {error}." if self._text_came else "Not gzip.") from None
             if piece:
                 self._text_came = True
                 yield from self._inner.feed(piece)
+                yield _PAUSE
             data = self._inflater.unused_data if self._inflater.eof else self._inflater.unconsumed_tail
 
     def finish(self) -> Iterator[Any]:
@@ -251,9 +283,15 @@ class _GzipReader:
 
 
 async def read_records(reader: RecordReader, chunks: AsyncIterator[bytes]) -> AsyncIterator[Any]:
-    """Every record (or BadRow) of a file."""
+    """Every record (or BadRow) of a file. Lets others run every few milliseconds, however much there is to parse."""
+    breathed = monotonic()
     async for chunk in chunks:
-        for record in reader.feed(chunk):
-            yield record
+        for start in range(0, len(chunk), _PIECE_BYTES):
+            for record in reader.feed(chunk[start : start + _PIECE_BYTES]):
+                if record is not _PAUSE:
+                    yield record
+                if monotonic() - breathed > _BREATH_SECONDS:
+                    await asyncio.sleep(0)
+                    breathed = monotonic()
     for record in reader.finish():
         yield record
