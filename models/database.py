@@ -1,7 +1,8 @@
 """Engines and sessions: one way to read, one way to write, on SQLite and PostgreSQL.
 
 - `read(scope)` and `write(scope)` open a session for one namespace, or for ALL (jobs, commands). A scoped session adds
-  the namespace to every ORM query, whatever the caller wrote, and refuses to flush a row of another.
+  the namespace to every ORM query, whatever the caller wrote, refuses statements that are none (tables, text), and
+  refuses to flush a row of another.
 - `write` commits at its end, rolls back on any exception, and only then runs what `after_commit` was given.
 - SQLite has one writer: writes queue for one connection, so they never fail with "database is locked".
 """
@@ -34,6 +35,9 @@ ALL: Final = AllNamespaces.ALL
 Scope = int | AllNamespaces
 AfterCommit = Callable[[], Awaitable[None]]
 
+NAMES_NAMESPACE: Final = "names_namespace"
+"""The execution option of a statement over tables that has the namespace among its own conditions."""
+
 
 SQLITE_PRAGMAS = (
     "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16384",
@@ -52,6 +56,8 @@ class Database:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": json.loads, "pool_timeout": 30}
+        # An error of the driver would print the statement's values, a tenant's data, into the log.
+        options["hide_parameters"] = True
         if self.is_sqlite:
             options["poolclass"] = AsyncAdaptedQueuePool
             self._reader = _sqlite_engine(self.url, read_only=True, pool_size=4, max_overflow=0, **options)
@@ -110,6 +116,11 @@ def _scope_queries(state: ORMExecuteState) -> None:
     scope = state.session.info["scope"]
     if scope is ALL or state.is_column_load or state.is_relationship_load:
         return
+    if not state.is_orm_statement:
+        # The criteria below reach entities alone: such a statement would see every tenant's rows.
+        if state.execution_options.get(NAMES_NAMESPACE):
+            return
+        raise PermissionError("A statement without ORM entities in a scoped session.")
     criteria = with_loader_criteria(Scoped, lambda row: row.namespace_id == scope, include_aliases=True)
     state.statement = state.statement.options(criteria)
 

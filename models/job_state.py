@@ -15,6 +15,7 @@ from typing import Any, cast
 from sqlalchemy import Table, delete, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.database import NAMES_NAMESPACE
 from models.job_errors import storable_error
 from models.job_requests import JobSignal, insert, signal
 from models.job_transitions import HELD, FencedError, JobEvent, apply, changes
@@ -124,6 +125,7 @@ async def save(
             .where(table.namespace_id == claim.namespace_id)
             .values(**values)
             .returning(table.row_rev, table.status)
+            .execution_options(**{NAMES_NAMESPACE: True})
         )
     ).one_or_none()
     if row is None:
