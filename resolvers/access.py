@@ -21,6 +21,9 @@ from sluicegate.core.ids import encode_id, split_id
 if TYPE_CHECKING:
     from resolvers.services import Services
 
+DEFAULT_NAMESPACE = "default"
+"""The operator's: of the first key."""
+
 SCHEMES = ("bearer", "token")
 PREFIX_LENGTH = 9
 """How much of a key is shown: `sg_` and 6 characters."""
@@ -132,7 +135,11 @@ async def revoke_key(services: Services, viewer: Viewer, key_id: int) -> ApiKey:
 
 
 async def create_namespace(services: Services, viewer: Viewer, *, name: str) -> Namespace:
-    """A new namespace, opened by the key that makes it. Raises InvalidError, ConflictError, LimitError."""
+    """A new namespace, opened by the key that makes it.
+
+    Raises InvalidError, ConflictError, LimitError, and ForbiddenError for a name that stands for a folder of the
+    machine (SLUICEGATE_LOCAL_ROOTS), unless the key opens the operator's own namespace.
+    """
     if _NAMESPACE_NAME.fullmatch(name) is None:
         raise InvalidError(
             "A namespace's name is 1 to 63 letters, digits, dots, dashes and underscores, the first a letter or digit.",
@@ -140,6 +147,12 @@ async def create_namespace(services: Services, viewer: Viewer, *, name: str) -> 
         )
     if len(viewer.namespaces) >= MAX_NAMESPACES_OF_A_KEY:
         raise LimitError(f"A key opens at most {MAX_NAMESPACES_OF_A_KEY} namespaces.", path=("name",))
+    if name in services.sync.local_roots and all(each.name != DEFAULT_NAMESPACE for each in viewer.namespaces):
+        raise ForbiddenError(
+            "This name is kept for a namespace of the operator's.",
+            path=("name",),
+            hint="The operator makes it with: sluicegate keys create --namespace NAME",
+        )
     async with services.database.write(ALL) as session:
         namespace = await insert_namespace(session, name, for_key=viewer.key_id)
     services.keys.forget(viewer.key_hash)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from models.access import ApiKey
 from models.access_queries import any_key_exists, insert_key, key_by_hash, key_by_id, keys, namespace_named
 from models.database import ALL, Database
-from resolvers.access import IssuedKey, Scope, new_key
+from resolvers.access import DEFAULT_NAMESPACE, IssuedKey, Scope, new_key
 from sluicegate.core.actors import with_included
 from sluicegate.core.clock import now
 from sluicegate.core.crypto import hash_api_secret
@@ -18,7 +18,6 @@ from sluicegate.core.errors import ConfigurationError, ConflictError, NotFoundEr
 if TYPE_CHECKING:
     from sluicegate.settings import Settings
 
-DEFAULT_NAMESPACE = "default"
 _SHORTEST_SECRET = 20
 
 

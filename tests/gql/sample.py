@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import httpx
@@ -248,7 +249,8 @@ async def served(
     configured = Settings.model_validate({"data_dir": directory, "bootstrap_key": key, **settings})
     await ensure_bootstrap_key(database, configured)
     nothing = cast("Any", None)  # parts that the sample does not use
-    services = Services(configured, database, SecretBox([new_secret_key()]), nothing, nothing, nothing, nothing)
+    sync = cast("Any", SimpleNamespace(local_roots={}))
+    services = Services(configured, database, SecretBox([new_secret_key()]), nothing, nothing, nothing, sync)
     app = Starlette(routes=routes(services, schema or make_schema()))
     config = uvicorn.Config(
         app,
