@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+from urllib.parse import quote
 from uuid import uuid4
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -75,6 +76,8 @@ class _Exchange:
     def _finish(self) -> None:
         seconds = time.perf_counter() - self._started
         path: str = self._scope["path"]
+        # Decoded, it may hold line feeds and a terminal's escapes: lines of a log that nobody wrote.
+        shown = quote(path[:512], safe="/:@!$&'()*+,;=~-._")[:512]
         first = path.split("/", 2)[1] if path.startswith("/") else ""
         websocket = self._scope["type"] == "websocket"
         method = "WEBSOCKET" if websocket else self._scope["method"]
@@ -89,10 +92,10 @@ class _Exchange:
             logging.DEBUG if first in _PROBES and self._status < 400 else logging.INFO,
             "%s %s",
             method,
-            path[:512],
+            shown,
             extra={
                 "method": method,
-                "path": path[:512],
+                "path": shown,
                 "status": self._status,
                 "milliseconds": round(seconds * 1000, 1),
                 "client": client[0] if client else None,

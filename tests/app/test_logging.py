@@ -12,6 +12,7 @@ from sluicegate.core import logging as ours
 from sluicegate.core.crypto import SecretBox, new_api_secret, new_secret_key
 from sluicegate.core.redact import MARK, redact
 from tests.support.command import restored_logging
+from tests.support.gateway import running_gateway
 
 AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 API_KEY = new_api_secret()
@@ -111,3 +112,11 @@ def test_libraries_only_warn_whatever_the_level(log: io.StringIO) -> None:
     logging.getLogger("some.library").info("started")
     logging.getLogger("some.library").warning("slow")
     assert [line["event"] for line in lines(log)] == ["slow"]
+
+
+async def test_a_path_writes_no_lines_and_no_escapes_of_its_own(log: io.StringIO) -> None:
+    async with running_gateway(worker=False) as gateway:
+        await gateway.http.get("/a%0aforged%1b[31m/%E2%80%AE/b c")
+    (line,) = [line for line in lines(log) if str(line["event"]).startswith("GET /a")]
+    assert line["event"] == "GET /a%0Aforged%1B%5B31m/%E2%80%AE/b%20c"
+    assert line["path"] == "/a%0Aforged%1B%5B31m/%E2%80%AE/b%20c"
