@@ -125,6 +125,22 @@ async def known_rows(
     return {(key, row): Known(fingerprint, status) for key, row, fingerprint, status in found}
 
 
+async def longer_files(
+    session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes], last: int
+) -> set[bytes]:
+    """Those of these files (at most 1,000 keys) that have rows beyond `last`."""
+    if not keys:
+        return set()
+    marks = ", ".join("?" * len(keys))
+    found = await _fetch(
+        session,
+        "SELECT DISTINCT source_key FROM synced_object WHERE project_id = ? AND storage_id = ?"
+        f" AND row > ? AND source_key IN ({marks})",
+        (project_id, storage_id, last, *keys),
+    )
+    return {key for (key,) in found}
+
+
 async def record_sources(session: AsyncSession, files: Sequence[tuple[int, int, bytes, str, int, int]]) -> None:
     """Notes files as read: (namespace, storage, key, fingerprint, rows, failed rows). Fingerprint "": in part."""
     if files:

@@ -53,7 +53,7 @@ async def import_large(run: Run, entry: Entry, path: str) -> Work:
         run.progress.bytes_found += entry.size or 0
     error: str | None = None
     final = True
-    attempt = 0
+    attempt = throttled = 0
     while True:
         rows_before = partial.rows
         try:
@@ -63,8 +63,8 @@ async def import_large(run: Run, entry: Entry, path: str) -> Work:
             error, final = reason.message, reason.provider_code is None
             break
         except ThrottledError as reason:
-            await run.back_off(min(attempt, 7), reason)
-            attempt += 1
+            await run.back_off(min(throttled, 7), reason)
+            throttled += 1
         except RetriableError as reason:
             attempt = 1 if partial.rows > rows_before else attempt + 1
             if attempt >= OBJECT_ATTEMPTS:

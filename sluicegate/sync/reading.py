@@ -19,6 +19,9 @@ OBJECT_ATTEMPTS = 4
 SMALL_FILE_BYTES = 256 << 10
 SMALL_GZIP_BYTES = 16 << 10
 """Files up to these sizes are read whole, several at a time; larger ones one by one, a piece at a time."""
+SMALL_ROWS = 5_000
+SMALL_TEXT = 2 << 20
+"""What a small file may hold: 16 KiB of gzip can be millions of rows."""
 
 
 class Row(NamedTuple):
@@ -44,9 +47,25 @@ class FileResult:
     path: str
     rows: list[Row] = field(default_factory=list[Row])
     failures: list[Failure] = field(default_factory=list[Failure])
+    size: int = 0
     error: str | None = None
     final: bool = True
     passing: RetriableError | None = None
+
+    def add(self, row: Row | Failure) -> bool:
+        """Takes a row; False when the file turns out to be no small one."""
+        if isinstance(row, Row):
+            self.rows.append(row)
+            self.size += len(row.text)
+        else:
+            self.failures.append(row)
+        return self.size <= SMALL_TEXT and len(self.rows) + len(self.failures) <= SMALL_ROWS
+
+    def clear(self) -> None:
+        """Forgets the rows."""
+        self.rows.clear()
+        self.failures.clear()
+        self.size = 0
 
 
 def is_small(entry: Entry) -> bool:
@@ -80,27 +99,24 @@ def _row(number: int, record: object) -> Row | Failure:
     return Row(number, text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())
 
 
-async def read_small(run: Run, entry: Entry, path: str) -> FileResult:
-    """Reads a small file whole, retrying what may pass. Never raises a RunError but FatalError."""
+async def read_small(run: Run, entry: Entry, path: str) -> FileResult | None:
+    """Reads a small file whole, retrying what may pass; None: it holds too much. Of RunErrors only FatalError."""
     result = FileResult(entry, path)
-    attempt = 0
+    attempt = throttled = 0
     while True:
-        result.rows.clear()
-        result.failures.clear()
+        result.clear()
         try:
             async with aclosing(stream_rows(run, entry, path)) as rows:
                 async for row in rows:
-                    if isinstance(row, Row):
-                        result.rows.append(row)
-                    else:
-                        result.failures.append(row)
+                    if not result.add(row):
+                        return None
         except ThrottledError as error:
-            await run.back_off(min(attempt, 7), error)
-            attempt += 1
+            await run.back_off(min(throttled, 7), error)
+            throttled += 1
         except RetriableError as error:
             attempt += 1
             if attempt >= OBJECT_ATTEMPTS:
-                result.rows.clear()
+                result.clear()
                 result.error, result.final, result.passing = error.message, False, error
                 return result
             await run.back_off(attempt - 1, error)

@@ -15,7 +15,7 @@ from sluicegate.core.errors import RetriableError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
 from sluicegate.sync.blobs import MAX_KEY_BYTES
-from sluicegate.sync.large_file import import_large
+from sluicegate.sync.large_file import PIECE_BYTES, import_large
 from sluicegate.sync.merge import merge
 from sluicegate.sync.missing import note_missing
 from sluicegate.sync.progress import Progress
@@ -155,8 +155,9 @@ class _Import:
                 run.progress.bytes_found += step.entry.size or 0
                 self._watch(result)
                 self._batch.add(result)
-                overdue = time.monotonic() - self._committed >= COMMIT_SECONDS
-                if overdue or self._batch.size >= run.plan.checkpoint_frequency:
+                # Not while one file after the other fails: should it be the source, the next run reads them again.
+                overdue = time.monotonic() - self._committed >= COMMIT_SECONDS and not self._failures_in_a_row
+                if overdue or self._batch.size >= run.plan.checkpoint_frequency or self._batch.bytes >= PIECE_BYTES:
                     await self._commit(step.entry.key)
         rest.count(run)
         await self._commit(last)
@@ -211,7 +212,7 @@ def _check_partial(run: Run, steps: list[Step], rest: Passed, last: bytes) -> No
     if partial is None or (not steps and not rest.found and last < partial.key):
         return
     following = steps[0] if steps and steps[0].previous is None else None
-    if following is None or not partial.is_of(following.entry) or is_small(following.entry):
+    if following is None or not partial.is_of(following.entry):
         keep, run.position.partial = run.progress, None
         run.progress = Progress.from_json(partial.before)
         run.progress.rate_limit_hits = keep.rate_limit_hits
@@ -220,12 +221,13 @@ def _check_partial(run: Run, steps: list[Step], rest: Passed, last: bytes) -> No
 async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, FileResult | None]]:
     """Each file with what was read of it, in order; None for a large one. At most CONCURRENT_READS are under way."""
     waiting = iter(steps)
-    under_way: deque[tuple[Step, asyncio.Task[FileResult] | None]] = deque()
+    under_way: deque[tuple[Step, asyncio.Task[FileResult | None] | None]] = deque()
+    partial = run.position.partial
 
     def start_next() -> None:
         step = next(waiting, None)
         if step is not None:
-            small = is_small(step.entry)
+            small = is_small(step.entry) and (partial is None or not partial.is_of(step.entry))
             under_way.append((step, asyncio.create_task(read_small(run, step.entry, step.path)) if small else None))
 
     try:

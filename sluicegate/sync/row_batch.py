@@ -25,17 +25,13 @@ class RowBatch:
         self._objects: list[ObjectRow] = []
         self._sources: list[tuple[int, int, bytes, str, int, int]] = []
         self._shrunk: list[tuple[bytes, int]] = []
-        self.size = 0
-
-    @property
-    def last_key(self) -> bytes:
-        """The last file's key."""
-        return self._results[-1].entry.key
+        self.size = self.bytes = 0
 
     def add(self, result: FileResult) -> None:
         """Takes one file's rows."""
         self._results.append(result)
         self.size += max(1, len(result.rows))
+        self.bytes += result.size
 
     async def resolve(self) -> None:
         """Compares the rows with the catalogue and counts them. The counters must be final before the commit begins."""
@@ -43,12 +39,16 @@ class RowBatch:
             return
         run, plan = self._run, self._run.plan
         known: dict[tuple[bytes, int], Known] = {}
+        longer: set[bytes] = set()
         keys = [result.entry.key for result in self._results]
+        # A file that was large once may have had millions of rows: none is looked at beyond the longest that has come.
+        last = max(len(result.rows) + len(result.failures) for result in self._results)
         async with run.database.read(ALL) as session:
             for start in range(0, len(keys), catalogue.MAX_KEYS):
                 part = keys[start : start + catalogue.MAX_KEYS]
-                known |= await catalogue.known_rows(session, plan.project_id, plan.storage_id, part)
-        last_known: dict[bytes, int] = {}
+                known |= await catalogue.known_rows(session, plan.project_id, plan.storage_id, part, last=last)
+                longer |= await catalogue.longer_files(session, plan.project_id, plan.storage_id, part, last)
+        last_known: dict[bytes, int] = dict.fromkeys(longer, last + 1)
         for key, number in known:
             last_known[key] = max(number, last_known.get(key, 0))
         for result in self._results:
@@ -71,8 +71,10 @@ class RowBatch:
             self._shrunk.append((entry.key, records))
         if result.rows:
             run.progress.bytes_synced += entry.size or 0
-        if result.final:
-            self._sources.append(source_row(run, entry, len(result.rows), len(result.failures) + bool(result.error)))
+        if result.final or result.rows:
+            # Rows of a file that was cut off are not those of the fingerprint noted before, nor of this one.
+            failed = len(result.failures) + bool(result.error)
+            self._sources.append(source_row(run, entry, len(result.rows), failed, complete=result.final))
 
     async def write(self, session: AsyncSession) -> None:
         """Writes what `resolve` found."""

@@ -155,26 +155,26 @@ class Run:
 
     async def pages(self) -> AsyncGenerator[list[Entry]]:
         """The listing from the position on. A page that fails for a passing reason is asked for again."""
-        attempt = 0
+        attempt = throttled = 0
         while True:
             try:
                 listing = self.provider.list(recursive=self.plan.recursive, cursor=self.position.cursor)
                 async with aclosing(listing):
                     async for page in listing:
-                        attempt = 0
+                        attempt = throttled = 0
                         entries = self._not_through(page)
                         if entries:
                             yield entries
                         self.position.cursor = page.cursor
                         self.check_stop()
             except ThrottledError as error:
-                await self.back_off(attempt, error)
-                attempt = min(attempt + 1, 7)
+                await self.back_off(min(throttled, 7), error)
+                throttled += 1
             except RetriableError as error:
                 attempt += 1
                 if attempt >= LISTING_ATTEMPTS:
                     raise
-                await self.back_off(attempt, error)
+                await self.back_off(attempt - 1, error)
             else:
                 return
 
@@ -188,5 +188,13 @@ class Run:
 
 def plan_digest(storage: Storage, plan: SyncPlan) -> str:
     """Changes when a checkpoint of the plan is of no use any more: another source, path, mode or filter."""
-    parts = [storage.type, storage.settings, storage.regex_filter, plan.recursive, plan.read, plan.full_sync]
+    parts = [
+        storage.type,
+        storage.project_id,
+        storage.settings,
+        storage.regex_filter,
+        plan.recursive,
+        plan.read,
+        plan.full_sync,
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
