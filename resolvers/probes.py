@@ -51,7 +51,7 @@ async def validate_storage(
 ) -> Validation:
     """Tries a stored connection, or one that is not stored. `write`: also writes and deletes a probe.
 
-    Raises InvalidError, NotFoundError.
+    Raises InvalidError, NotFoundError, LimitError.
     """
     if (global_id is None) == (kind is None):
         raise InvalidError("Give id or provider, one of them.", path=("provider",))
@@ -60,15 +60,16 @@ async def validate_storage(
         if global_id is not None
         else await connection(services, viewer, ProviderType(kind), settings)
     )
-    found = await run_checks(opened, write=write)
+    with services.places.take(viewer.namespace.id):
+        found = await run_checks(opened, write=write)
     return Validation(found, warnings.of_checks(found, ("provider", opened.kind.value.lower())))
 
 
 async def preview_storage(services: Services, viewer: Viewer, global_id: str, first: int) -> StoragePreview:
-    """What a sync would take. Raises InvalidError, NotFoundError and the provider's RunError."""
+    """What a sync would take. Raises InvalidError, NotFoundError, LimitError and the provider's RunError."""
     checks.check_between(first, 0, MAX_PREVIEW, ("first",))
     storage = await find_storage(services, viewer, global_id)
-    with naming(storage.type):
+    with naming(storage.type), services.places.take(viewer.namespace.id):
         async with services.sync.open_provider(storage) as provider:
             try:
                 found = await preview(

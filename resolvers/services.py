@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from models.database import Database
 from resolvers.keys import KeyRing
+from resolvers.places import Places
 from sluicegate.core.crypto import SecretBox
 from sluicegate.core.net import Connector
 from sluicegate.events.hub import Hub
@@ -26,3 +27,4 @@ class Services:
     jobs: JobsService
     sync: SyncServices
     keys: KeyRing = field(default_factory=KeyRing)
+    places: Places = field(default_factory=Places)

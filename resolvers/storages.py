@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models import job_queries, object_queries, project_queries, storage_queries
+from models import job_queries, object_queries, project_queries, removal, storage_queries
 from models.database import AsyncSession, after_commit
 from models.job_state import JobSignal
 from models.pagination import Page, PageRequest, SortKey
@@ -109,7 +109,10 @@ async def create_storage(
         (found_project,) = await project_queries.projects_by_id(session, [project])
         project_queries.present(found_project, project_id, path=("projectId",))
     opened = await connection(services, viewer, kind, settings)
-    found = await _tried(opened, columns) if validate else []
+    found: list[warnings.Notice] = []
+    if validate:
+        with services.places.take(viewer.namespace.id):
+            found = await _tried(opened, columns)
     async with services.database.write(viewer.namespace.id) as session:
         await _require_project(session, project, project_id)
         storage = Storage(
@@ -134,7 +137,8 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
     opened = await _patched(services, viewer, before, given)
     found: list[warnings.Notice] = []
     if opened is not None and given.validate:
-        found = await _tried(opened, {name: columns.get(name, getattr(before, name)) for name in _LEAVES_OUT})
+        with services.places.take(viewer.namespace.id):
+            found = await _tried(opened, {name: columns.get(name, getattr(before, name)) for name in _LEAVES_OUT})
     async with services.database.write(viewer.namespace.id) as session:
         storage = present(await storage_queries.lock_storage(session, before.id), global_id)
         if opened is not None and (storage.settings, storage.sealed_secrets) != (
@@ -145,6 +149,9 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
         if given.project_id is not None:
             await _require_project(session, columns["project_id"], given.project_id)
         await _guard_place(session, storage, opened, columns, confirmed=given.confirm_rescan)
+        if columns.get("project_id", storage.project_id) != storage.project_id:
+            # What was read of its files went into the other project.
+            await removal.forget_files(session, [storage.id])
         for name, value in columns.items():
             setattr(storage, name, value)
         others: list[Storage] = []
