@@ -25,7 +25,7 @@ async def merge(
     while True:
         known = await fetch(after, upto)
         if len(known) < RANGE_LIMIT:
-            yield entries[start:] if start else entries, known, max(last, known[-1][0] if known else last)
+            yield entries[start:] if start else entries, known, max(last, known[-1][0] if known else after)
             return
         bound = known[-1][0]
         end = start

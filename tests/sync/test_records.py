@@ -11,6 +11,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from sluicegate.core.errors import SkippableError
+from sluicegate.core.text import MAX_JSON_DEPTH, json_text
 from sluicegate.sync import records
 from sluicegate.sync.records import reader_for
 
@@ -187,3 +188,17 @@ async def test_much_from_little_lets_others_run(name: str, body: bytes) -> None:
     counter.cancel()
     assert found == body.count(b"1")
     assert turns > 5
+
+
+@given(st.integers(0, 90), st.booleans(), st.booleans())
+@example(64, False, False)
+@example(65, False, False)
+@example(65, True, True)
+def test_a_record_is_only_so_deep_that_it_can_be_given_back(depth: int, objects: bool, nul: bool) -> None:
+    inner = '"\\\\u0000"' if nul else "1"
+    value = json.loads('{"a":' * depth + inner + "}" * depth if objects else "[" * depth + inner + "]" * depth)
+    if depth <= MAX_JSON_DEPTH:
+        assert json.loads(json_text([value] if depth < MAX_JSON_DEPTH else value)) is not None
+    else:
+        with pytest.raises(SkippableError, match="deeper"):
+            json_text(value)

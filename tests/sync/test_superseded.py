@@ -5,9 +5,11 @@ from typing import Any
 
 import pytest
 
-from models import job_state
+from models import job_state, removal
 from models.database import ALL
 from models.job_state import FencedError, JobSignal
+from models.projects import Project
+from models.storages import Storage
 from sluicegate.core.actors import Actor
 from sluicegate.core.errors import FatalError
 from tests.support.sync_harness import Handle, Harness, Killed, check, counts, harness, kill_at
@@ -169,3 +171,18 @@ async def test_a_large_file_that_became_small_or_went_in_the_middle_is_not_count
         reads.s3.store.put(b"large.json", replaced)
     sync = check(await reads.run(await reads.again(handle)))
     assert sync["objectsFound"] == {b"[1, 2]": 3, b"": 2, None: 1}[replaced]
+
+
+async def test_a_storage_in_another_project_is_read_anew(reads: Harness) -> None:
+    reads.s3.store.put(b"a.json", b"1")
+    await reads.sync()
+    failed = await killed(reads, 2)
+    await reads.fail(failed)
+    async with reads.database.write(ALL) as session:
+        project = Project(name="other", namespace_id=reads.storage.namespace_id)
+        session.add(project)
+        await session.flush()
+        storage = await session.get_one(Storage, reads.storage.id)
+        storage.project_id = project.id
+        await removal.forget_files(session, [storage.id])
+    assert counts(await reads.sync()) == {"added": 1}
