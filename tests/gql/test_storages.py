@@ -169,6 +169,18 @@ async def test_a_storage_with_objects_is_not_pointed_elsewhere_unknowingly(tenan
     assert (await update(tenant, storage, provider={"local": {"path": "one"}}, confirmRescan=True))["errors"] == []
 
 
+async def test_a_storage_that_moves_to_another_project_is_read_anew(tenant: Tenant) -> None:
+    (tenant.folder / "record.json").write_text('{"a": 1}')
+    storage = await tenant.storage()
+    assert (await update(tenant, storage, useBlobUrls=False))["errors"] == []
+    await tenant.sync(storage)
+    moved = await tenant.project()
+    assert (await update(tenant, storage, projectId=moved, confirmRescan=True))["errors"] == []
+    await tenant.sync(storage)
+    found = await tenant.data("query($id: ID!) { storage(id: $id) { lastSyncCount } }", id=storage)
+    assert found["storage"]["lastSyncCount"] == 1
+
+
 async def test_two_storages_over_the_same_objects_are_warned_of(tenant: Tenant, moto: MotoServer, bucket: str) -> None:
     project = await tenant.project()
     moto.put(bucket, {"in/a.png": b"png"})
