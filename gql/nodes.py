@@ -11,7 +11,6 @@ from gql.types.node import Node
 from gql.types.objects import SyncedObject
 from gql.types.projects import Project
 from gql.types.storages import storage_of
-from resolvers.access import list_keys
 from sluicegate.core.actors import Scope
 from sluicegate.core.ids import split_id
 
@@ -28,7 +27,7 @@ async def _namespace(context: Context, number: int) -> Any:
 async def _api_key(context: Context, number: int) -> Any:
     if Scope.ADMIN not in context.viewer.scopes:  # as apiKeys
         return None
-    return next((row for row in await list_keys(context.services, context.viewer) if row.id == number), None)
+    return await context.loaders.api_keys.load(number)
 
 
 async def _project(context: Context, number: int) -> Any:

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from models.database import Database
+from sluicegate.core.ids import encode_id
 from tests.gql.tenants import Tenant, number
 
 FEW, MANY = 2, 7
@@ -127,3 +128,20 @@ async def test_the_same_thing_is_read_once_however_often_it_is_asked_for(
             p=filled["p"],
         )
     assert len(statements) == 2
+
+
+async def test_keys_are_read_once_for_all_ids(tenant: Tenant) -> None:
+    ids = [encode_id("ApiKey", number) for number in range(1, 200)]
+    with counted(tenant.gateway.services.database) as found:
+        await tenant.data("query($ids: [ID!]!) { nodes(ids: $ids) { id } }", ids=ids)
+    assert len([statement for statement in found if "api_key_namespace" in statement]) == 1
+
+
+async def test_more_ids_than_a_statement_takes_are_asked_for_in_parts(tenant: Tenant) -> None:
+    names = [f"i{part}" for part in range(40)]
+    query = (
+        f"query({', '.join(f'${name}: [ID!]!' for name in names)}) "
+        f"{{ {' '.join(f'{name}: nodes(ids: ${name}) {{ id }}' for name in names)} }}"
+    )
+    ids = {name: [encode_id("Job", 10**6 * (part + 1) + n) for n in range(1_000)] for part, name in enumerate(names)}
+    assert all(not any(nodes) for nodes in (await tenant.data(query, **ids)).values())
