@@ -1,8 +1,8 @@
 """How errors leave the gateway.
 
 In a payload: what the caller can act on, typed (`to_user_errors`, `payload`). Beside `data`: GraphQL's own errors and
-ours, with a code; everything else is masked as INTERNAL and logged under the request's id (`format_errors`,
-`log_errors`).
+ours, with a code; everything else is masked as INTERNAL, or as UNAVAILABLE when the database is out of reach, and
+logged under the request's id (`format_errors`, `log_errors`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from strawberry.exceptions import MissingQueryError
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 
 from gql.types import errors as types
+from models.outages import is_outage
 from sluicegate.core import errors
 
 P = ParamSpec("P")
@@ -26,6 +27,7 @@ PARSE_FAILED = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED = "GRAPHQL_VALIDATION_FAILED"
 BAD_INPUT = "BAD_USER_INPUT"
 INTERNAL = "INTERNAL"
+UNAVAILABLE = "UNAVAILABLE"
 UNAUTHENTICATED = "UNAUTHENTICATED"
 TIMEOUT = "TIMEOUT"
 LIMIT = errors.ErrorCode.LIMIT.value
@@ -121,7 +123,10 @@ def _format(error: GraphQLError, request_id: str, code: str | None, suggestions:
     formatted = error.formatted
     cause = _cause(error)
     extensions: dict[str, Any] = dict(error.extensions or {})
-    if not is_shown(error):
+    if cause is not None and is_outage(cause):
+        formatted["message"] = "The gateway's database could not be read or written."
+        extensions = {"code": UNAVAILABLE, "hint": "Try again. The gateway's log says why, under the request's id."}
+    elif not is_shown(error):
         formatted["message"] = "Internal error"
         extensions = {"code": INTERNAL}
     elif cause is not None:

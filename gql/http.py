@@ -41,7 +41,7 @@ _BY_METHOD = {
     "GET": {OperationType.QUERY},
     "POST": {OperationType.QUERY, OperationType.MUTATION},
 }
-_STATUS = {errors.TIMEOUT: 503, errors.INTERNAL: 500}
+_STATUS = {errors.TIMEOUT: 503, errors.UNAVAILABLE: 503, errors.INTERNAL: 500}
 
 
 def routes(services: Services, schema: strawberry.Schema | None = None) -> list[BaseRoute]:

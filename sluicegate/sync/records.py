@@ -162,6 +162,14 @@ class _JsonReader:
         """Where in the file a place of the buffer is, from 1, for people."""
         return f"{self._passed + position + 1:,}"
 
+    def _fault(self, error: ValueError, buffer: str) -> str:
+        """What is wrong with a value, and where."""
+        if not isinstance(error, json.JSONDecodeError):
+            return _reason(error)
+        if error.pos >= len(buffer.rstrip()) or error.msg.startswith("Unterminated string"):
+            return "The file ends in the middle of a record."
+        return f"Not JSON at character {self._place(error.pos)}: {error.msg}."
+
     def _value(self, buffer: str, position: int, *, final: bool) -> tuple[Any, int] | None:
         """One value and where it ends; None when more text is needed. Tried again only once the text has doubled."""
         pending = len(buffer) - position
@@ -179,7 +187,7 @@ class _JsonReader:
             if cut and not final:
                 self._tried = pending
                 return None
-            raise _bad(_reason(error)) from None
+            raise _bad(self._fault(error, buffer)) from None
         if end - position > MAX_RECORD_BYTES:
             raise _too_long()
         if buffer[end - 1] not in '"]}' and buffer[end : end + 1] not in _AFTER_VALUE:
@@ -187,7 +195,7 @@ class _JsonReader:
             if not final and end > len(buffer) - _LONGEST_TOKEN_TAIL:
                 return None
             if end < len(buffer):
-                raise _bad(f"Expected ',' or ']' after a record, found {buffer[end]!r}.")
+                raise _bad(f"Not JSON at character {self._place(end)}: Expecting ',' or ']'.")
         return record, end
 
 

@@ -3,6 +3,7 @@
 Every answer and every log line is kept and searched for the secrets that were used: whatever goes wrong, none is there.
 """
 
+import asyncio
 import json
 import re
 import secrets
@@ -13,6 +14,7 @@ from typing import Any
 
 from tests.support.gateway import GraphQLClient
 
+PATIENCE_SECONDS = 60.0
 ERRORS = """errors { __typename code message path ... on ProviderError { provider providerCode hint }
   ... on AlreadyRunningError { job { id status } } }"""
 WARNINGS = "warnings { code message path }"
@@ -109,7 +111,7 @@ class User:
     async def until(self, job: str, *, status: str | None = None, counted: str | None = None) -> dict[str, Any]:
         """Watches a job until it has a status or this counter is above 0, or to its end. The last state seen."""
         state: dict[str, Any] = {}
-        async with aclosing(self.gateway.subscribe(WATCH, {"id": job})) as events:
+        async with asyncio.timeout(PATIENCE_SECONDS), aclosing(self.gateway.subscribe(WATCH, {"id": job})) as events:
             async for payload in events:
                 self.heard.append(json.dumps(payload, ensure_ascii=False))
                 state = payload["data"]["job"]

@@ -85,6 +85,10 @@ class GraphQLClient:
                 else:
                     raise AssertionError(message)
 
+    def as_other(self, key: str) -> "GraphQLClient":
+        """The same gateway with another key."""
+        return GraphQLClient(self.url, key, self.http)
+
     def headers(self, key: str | None = None, namespace: str | None = None) -> dict[str, str]:
         """The headers of a request with this key (None: the admin's)."""
         key = self.key if key is None else key
