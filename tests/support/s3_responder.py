@@ -1,8 +1,8 @@
 """An S3 server of a few hundred lines that costs next to nothing and fails on demand: for fault tests and benchmarks.
 
-It lists (V2, byte order, start-after, tokens, delimiter), gets (ranges, If-Match), puts and deletes any key, checks no
-signature, and follows a script of faults. `python -m tests.support.s3_responder --keys 100000` serves canned objects
-from a process of its own.
+It lists (V2, byte order or folder by folder, start-after, tokens, delimiter), gets (ranges, If-Match), puts and deletes
+any key, checks no signature, and follows a script of faults. `python -m tests.support.s3_responder --keys 100000`
+serves canned objects from a process of its own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Literal, Protocol, Self
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 from xml.sax.saxutils import escape
 
@@ -129,15 +129,23 @@ def error(status: int, code: str, message: str = "", headers: dict[str, str] | N
 class S3Responder:
     """The server: `async with S3Responder() as server`. `faults` answer the next requests, in order, instead of it."""
 
-    def __init__(self, objects: Objects | None = None, *, bucket: str = BUCKET, region: str = "us-east-1") -> None:
+    def __init__(
+        self,
+        objects: Objects | None = None,
+        *,
+        bucket: str = BUCKET,
+        region: str = "us-east-1",
+        order: Literal["bytes", "folders"] = "bytes",
+    ) -> None:
         self.objects: Objects = objects or Store()
         self.bucket = bucket
         self.region = region
+        self.order = order
         self.faults: deque[Fault] = deque()
         self.always: Fault | None = None
         self.requests: deque[Request] = deque(maxlen=1000)
         self.page_size = 1000
-        self._pages: dict[tuple[int, int, str], bytes] = {}
+        self._pages: dict[tuple[object, ...], bytes] = {}
         self._server: asyncio.Server | None = None
         self._connections: set[_Connection] = set()
         self.port = 0
@@ -222,6 +230,8 @@ class S3Responder:
             after = bytes.fromhex(token)
         keys = self.objects.keys
         start = max(bisect_left(keys, prefix), bisect_right(keys, after) if after else 0)
+        if self.order == "folders":
+            return self._list_folders(size, prefix, query)
         if "delimiter" in query or isinstance(self.objects, Store):
             return self._render(start, size, prefix, query.get("delimiter"))
         place = (start, size, query.get("prefix", ""))
@@ -242,21 +252,55 @@ class S3Responder:
                     last = keys[place]
                     place += 1
                 continue
-            stored = self.objects.get(last)
-            assert stored is not None
-            out.append(
-                f"<Contents><Key>{_encode(last)}</Key><LastModified>{stored.modified}</LastModified>"
-                f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{len(stored.body)}</Size>"
-                "<StorageClass>STANDARD</StorageClass></Contents>"
-            )
+            out.append(self._contents(last))
             place += 1
         truncated = place < len(keys) and keys[place].startswith(prefix)
-        token = f"<NextContinuationToken>{last.hex()}</NextContinuationToken>" if truncated else ""
+        return self._page(out, folders, last.hex() if truncated else None)
+
+    def _list_folders(self, size: int, prefix: bytes, query: dict[str, str]) -> bytes:
+        """As SeaweedFS 4.48: by name in each folder; a `start-after` passes over the folder of that name.
+
+        With a delimiter a page is never cut between a file and the folder of the same name.
+        """
+        token, delimited = query.get("continuation-token"), bool(query.get("delimiter"))
+        place = (size, prefix, token, delimited, start := query.get("start-after", ""))
+        if place in self._pages:
+            return self._pages[place]
+        items = sorted((key for key in self.objects.keys if key.startswith(prefix)), key=_names)
+        if token is None and start:
+            names = _names(start.encode("utf-8", "surrogateescape"))
+            items = [key for key in items if _names(key)[: len(names)] > names]
+        if delimited:
+            items = list(dict.fromkeys(key[: key.find(b"/", len(prefix)) + 1 or None] for key in items))
+        if token is not None:
+            last = _names(bytes.fromhex(token))
+            items = [item for item in items if _names(item) > last]
+        end = min(size, len(items))
+        if delimited and 0 < end < len(items) and items[end] == items[end - 1] + b"/":
+            end += 1
+        folders = [key for key in items[:end] if delimited and key.find(b"/", len(prefix)) >= 0]
+        files = [self._contents(key) for key in items[:end] if not folders or key not in folders]
+        page = self._page(files, folders, items[end - 1].hex() if end < len(items) else None)
+        if not isinstance(self.objects, Store):
+            self._pages[place] = page
+        return page
+
+    def _contents(self, key: bytes) -> str:
+        stored = self.objects.get(key)
+        assert stored is not None
+        return (
+            f"<Contents><Key>{_encode(key)}</Key><LastModified>{stored.modified}</LastModified>"
+            f"<ETag>&quot;{stored.etag}&quot;</ETag><Size>{len(stored.body)}</Size>"
+            "<StorageClass>STANDARD</StorageClass></Contents>"
+        )
+
+    def _page(self, out: list[str], folders: list[bytes], following: str | None) -> bytes:
+        token = f"<NextContinuationToken>{following}</NextContinuationToken>" if following is not None else ""
         common = "".join(f"<CommonPrefixes><Prefix>{_encode(item)}</Prefix></CommonPrefixes>" for item in folders)
         return (
             f'<?xml version="1.0" encoding="UTF-8"?>\n<ListBucketResult xmlns="{NAMESPACE}"><Name>{self.bucket}</Name>'
             f"<EncodingType>url</EncodingType><KeyCount>{len(out)}</KeyCount>"
-            f"<IsTruncated>{'true' if truncated else 'false'}</IsTruncated>{token}"
+            f"<IsTruncated>{'false' if following is None else 'true'}</IsTruncated>{token}"
             f"{''.join(out)}{common}</ListBucketResult>"
         ).encode()
 
@@ -329,13 +373,17 @@ class _Connection(asyncio.Protocol):
             self._transport.close()
 
 
+def _names(key: bytes) -> list[bytes]:
+    return key.split(b"/")
+
+
 def _encode(key: bytes) -> str:
     """As AWS does: a space is `+`, a slash stays."""
     return quote_from_bytes(key, safe="/-_.*").replace("%20", "+")
 
 
-async def _serve(keys: int, port: int, changed: int) -> None:
-    server = S3Responder(Canned(keys, changed))
+async def _serve(keys: int, port: int, changed: int, order: Literal["bytes", "folders"]) -> None:
+    server = S3Responder(Canned(keys, changed), order=order)
     server.prepare()
     await server.start(port)
     print(server.port, flush=True)  # noqa: T201 - how the caller learns the port
@@ -350,9 +398,10 @@ def main() -> None:
     parser.add_argument("--keys", type=int, default=100_000)
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--changed", type=int, default=0, help="so many objects from the first on have another content")
+    parser.add_argument("--order", choices=("bytes", "folders"), default="bytes")
     arguments = parser.parse_args()
     with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(arguments.keys, arguments.port, arguments.changed))
+        asyncio.run(_serve(arguments.keys, arguments.port, arguments.changed, arguments.order))
 
 
 if __name__ == "__main__":

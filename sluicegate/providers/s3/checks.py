@@ -16,6 +16,7 @@ from sluicegate.providers.base import Check, CheckStatus, Entry
 from sluicegate.providers.checking import Finding, Step, run_steps
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.listing import Lister
+from sluicegate.providers.s3.order import Order
 from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import MAX_KEY_BYTES, Settings
 from sluicegate.providers.s3.xml import MalformedXmlError, namespace_of, parse_xml
@@ -76,7 +77,7 @@ class _Checks:
     async def authenticate(self) -> Finding:
         await self._client.credentials()
         try:
-            lister = Lister(self._client, self._prefix, recursive=True, after=None)
+            lister = Lister(self._client, self._prefix, Order(), after=None)
             async with aclosing(lister.pages(_SAMPLE)) as pages:
                 async for page in pages:
                     self._entries += page.entries

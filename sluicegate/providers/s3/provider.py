@@ -13,9 +13,11 @@ from sluicegate.providers.s3.checks import run_checks
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.credentials import credential_source
 from sluicegate.providers.s3.listing import Lister
+from sluicegate.providers.s3.order import Order
 from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import Settings
 from sluicegate.providers.s3.signing import encode_path
+from sluicegate.providers.s3.walk import Walk
 from sluicegate.providers.throttle import Throttle
 
 
@@ -27,13 +29,20 @@ class S3Provider:
         self._settings = settings
         self._client = client
         self._prefix = settings.prefix.encode()
+        self._order = Order()
 
     def list(
         self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
     ) -> AsyncGenerator[Page, None]:
         """Keys below the prefix in byte order, a page being at most 1,000 of them."""
-        lister = Lister(self._client, self._prefix, recursive=recursive, after=read_cursor(cursor))
-        return lister.pages(limit)
+        after = read_cursor(cursor)
+        if not recursive:
+            return Walk(self._client, self._prefix, recursive=False, after=after).pages(limit)
+        if cursor is not None and cursor.get("walk") is True:
+            self._order.by_folder = True
+        if self._order.by_folder:
+            return Walk(self._client, self._prefix, recursive=True, after=after).pages(limit)
+        return Lister(self._client, self._prefix, self._order, after=after).pages(limit)
 
     def read(
         self, key: bytes, *, start: int = 0, end: int | None = None, fingerprint: str | None = None
