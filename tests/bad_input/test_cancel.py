@@ -24,7 +24,7 @@ def held(server: S3Responder, *, after: int) -> asyncio.Event:
         silent.set()
         return Stall()
 
-    server.answer = answer  # type: ignore[method-assign]
+    server.answer = answer
     return silent
 
 
@@ -80,7 +80,7 @@ async def test_a_sync_is_canceled_while_the_server_is_silent(
     (again,) = (await user.signal(job, "CANCEL"))["errors"]
     assert (again["__typename"], again["code"]) == ("ConflictError", "CONFLICT")
     # The next sync finds all, as if nothing had been.
-    server.answer = served  # type: ignore[method-assign]
+    server.answer = served
     state = await user.sync(storage)
     assert state["status"] == "COMPLETED"
     assert state["sync"]["objectsSynced"] + state["sync"]["objectsUnchanged"] == 300
@@ -101,7 +101,7 @@ async def test_a_sync_canceled_in_the_middle_keeps_its_counts_and_what_it_has(us
     assert 0 < len(kept) == state["sync"]["objectsSynced"] >= seen["sync"]["objectsSynced"]
     assert state["sync"]["objectsMissing"] == 0
     assert state["storage"]["status"] == "CANCELED"
-    server.answer = served  # type: ignore[method-assign]
+    server.answer = served
     after = await user.sync(storage)
     assert counts(after) == {"synced": total - len(kept), "unchanged": len(kept)}
     assert sorted(each["data"]["n"] for each in await user.objects(project)) == list(range(total))
@@ -122,6 +122,6 @@ async def test_a_listing_of_pages_canceled_in_the_middle(user: User, server: S3R
     kept = await user.objects(project)
     assert len(kept) == state["sync"]["objectsSynced"]
     assert len(kept) <= state["sync"]["objectsFound"] <= 10 * PAGE
-    server.answer = served  # type: ignore[method-assign]
+    server.answer = served
     assert counts(await user.sync(storage)).get("unchanged", 0) == len(kept)
     assert len(await user.objects(project)) == 1_000

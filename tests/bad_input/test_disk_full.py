@@ -4,9 +4,10 @@ import asyncio
 import json
 import resource
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 
 @contextmanager
-def no_room(gateway: GatewayProcess, data_dir: Path) -> Iterator[None]:
+def no_room(gateway: GatewayProcess, data_dir: Path) -> Generator[None]:
     """No file of the process can grow much beyond the largest of its database: writes fail as on a full disk."""
     process = psutil.Process(gateway.process.pid)
     _, most = process.rlimit(resource.RLIMIT_FSIZE)
@@ -52,6 +53,7 @@ async def test_a_full_disk_delays_a_sync_and_loses_nothing(tmp_path: Path, serve
             await asyncio.to_thread(gateway.process.wait_for, r"Job \d+ failed: OperationalError")
             assert 0 < len(await user.objects(project)) < FILES[blobs]
             # What does not write still answers; what does says that it cannot, and does not pretend.
+            answer: dict[str, Any] = {}
             for number in range(1_000):
                 name = f"{number} {'x' * 200}"
                 answer = await user.ask(

@@ -71,9 +71,11 @@ async def test_empty_files_of_lines_and_empty_lists_are_no_records(user: User, s
 
 
 async def test_a_local_folder_tells_nothing_of_where_it_is(user: User, local_root: Path) -> None:
-    (local_root / "empty.json").write_bytes(b"")
-    (local_root / "good.json").write_bytes(b'{"a": 1}')
-    storage = await user.storage({"local": {"path": ""}})
+    folder = local_root / "broken"
+    folder.mkdir()
+    (folder / "empty.json").write_bytes(b"")
+    (folder / "good.json").write_bytes(b'{"a": 1}')
+    storage = await user.storage({"local": {"path": folder.name}})
     state = await user.sync(storage)
     assert (state["status"], counts(state)) == ("COMPLETED_WITH_ERRORS", {"synced": 1, "failed": 1})
     (error,) = state["sync"]["lastErrors"]

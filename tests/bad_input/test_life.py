@@ -181,13 +181,13 @@ async def test_a_second_gateway_changes_nothing_for_the_first(tmp_path: Path) ->
         user = User(one)
         storage = await user.storage(s3(server.endpoint, server.bucket))
         served, second = server.answer, []
-        server.answer = lambda request: Stall() if request.key else served(request)  # type: ignore[method-assign]
+        server.answer = lambda request: Stall() if request.key else served(request)
         job = await user.start(storage)
         with pytest.raises(RuntimeError, match=r"pid \d+"):
             async with gateway_process(tmp_path):
                 second.append("it started")
         assert not second
-        server.answer = served  # type: ignore[method-assign]
+        server.answer = served
         await server.stop()
         await server.start()
         state = await user.until(job)
