@@ -1,5 +1,7 @@
 """CPU time a key of listing a bucket: our lister against aioboto3's plain paginator, from one canned server.
 
+The walk is the same listing from a server that sorts by folder, 1,000 keys in each.
+
 Run: python -m benchmarks.listing [--keys 100000]. The server has a process of its own; only this one's CPU counts.
 """
 
@@ -22,9 +24,9 @@ from sluicegate.providers.base import ProviderContext
 
 
 @contextmanager
-def responder(keys: int) -> Generator[str, None, None]:
+def responder(keys: int, order: str = "bytes") -> Generator[str, None, None]:
     """The endpoint of a canned server in another process."""
-    command = [sys.executable, "-m", "tests.support.s3_responder", "--keys", str(keys)]
+    command = [sys.executable, "-m", "tests.support.s3_responder", "--keys", str(keys), "--order", order]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
@@ -74,6 +76,9 @@ def main() -> None:
     with responder(keys) as endpoint:
         mine = measure("sluicegate", keys, ours, endpoint)
         baseline = measure("aioboto3 paginator", keys, aioboto3_paginator, endpoint)
+    with responder(keys, "folders") as endpoint:
+        walked = measure("sluicegate, walk", keys, ours, endpoint)
+    print(f"the walk costs {walked / mine:.1f} times the flat listing")
     print(f"ratio: {baseline / mine:.1f} times less CPU than the paginator")
 
 

@@ -157,7 +157,7 @@ def counts(sync: dict[str, Any]) -> dict[str, int]:
 
 @asynccontextmanager
 async def harness(database_url: str, *, s3: S3Responder | None = None, **storage: Any) -> AsyncGenerator[Harness]:
-    """A migrated database with one S3 storage on a server of its own."""
+    """A migrated database with one S3 storage on a server of its own, or on the one that `settings` name."""
     database = Database(database_url)
     connector = Connector("127.0.0.1")
     await upgrade(database)
@@ -172,6 +172,11 @@ async def harness(database_url: str, *, s3: S3Responder | None = None, **storage
                 project = Project(name="dataset", namespace_id=namespace.id)
                 session.add(project)
                 await session.flush()
+                secrets = {
+                    "aws_access_key_id": "AKIATEST",
+                    "aws_secret_access_key": "secret",
+                    **storage.pop("secrets", {}),
+                }
                 settings = {"bucket": server.bucket, "region_name": "us-east-1", "s3_endpoint": server.endpoint}
                 row = Storage(
                     namespace_id=namespace.id,
@@ -182,7 +187,6 @@ async def harness(database_url: str, *, s3: S3Responder | None = None, **storage
                 )
                 session.add(row)
                 await session.flush()
-                secrets = {"aws_access_key_id": "AKIATEST", "aws_secret_access_key": "secret"}
                 row.sealed_secrets = box.seal(secrets, table="storage", row=row.id, namespace=namespace.id)
             yield Harness(database, SyncServices(database, box, connector, {}, "/nonexistent"), row, server)
     finally:
