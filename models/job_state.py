@@ -161,14 +161,14 @@ async def retry_later(
     *,
     delay_seconds: float,
     error: dict[str, Any] | None,
-    counted: bool = True,
+    retry_count: int,
     at: datetime | None = None,
 ) -> Job:
-    """Back to QUEUED, not before the delay has passed. `counted`: whether it uses up one of `max_retries`."""
+    """Back to QUEUED, not before the delay has passed, with this many of `max_retries` used up."""
     moment = at or now()
     return await apply(
         session, claim.job_id, JobEvent.RETRY_LATER, under=claim.fence, at=moment,
-        not_before=moment + timedelta(seconds=delay_seconds), retry_count=Job.retry_count + int(counted),
+        not_before=moment + timedelta(seconds=delay_seconds), retry_count=retry_count,
         **storable_error(error),
     )  # fmt: skip
 

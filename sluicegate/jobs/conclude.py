@@ -35,16 +35,16 @@ class Finish:
 
 @dataclass(frozen=True, slots=True)
 class RetryLater:
-    """The job is tried again after `delay` seconds."""
+    """The job is tried again after `delay` seconds. `retry_count`: retries since it last got on, with this one."""
 
     delay: float
     error: dict[str, Any]
-    counted: bool
+    retry_count: int
 
     async def write(self, session: AsyncSession, claim: Claim, at: datetime) -> None:
         """Queues the row."""
         await job_state.retry_later(
-            session, claim, delay_seconds=self.delay, error=self.error, counted=self.counted, at=at
+            session, claim, delay_seconds=self.delay, error=self.error, retry_count=self.retry_count, at=at
         )
 
 

@@ -39,9 +39,18 @@ class Handle:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     given_up: asyncio.Event = field(default_factory=asyncio.Event)
     reason: StopReason | None = None
+    _claimed_rev: int = field(init=False)
     _status: JobStatus = JobStatus.IN_PROGRESS
     _task: asyncio.Task[Any] | None = None
     _timers: list[asyncio.TimerHandle] = field(default_factory=list[asyncio.TimerHandle])
+
+    def __post_init__(self) -> None:
+        self._claimed_rev = self.job.row_rev
+
+    @property
+    def progressed(self) -> bool:
+        """Whether the run has saved anything since it was claimed."""
+        return self.job.row_rev > self._claimed_rev
 
     async def publish(self, job: Job) -> None:
         """Shows a state of the run's job. A cancel or pause that the run has not heard of yet stays visible."""

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from models import job_state
 from models.database import Database
 from models.job_state import Claim, FencedError
-from models.jobs import Job, JobStatus
+from models.jobs import JobStatus
 from models.outages import is_outage
 from sluicegate.core.errors import FatalError
 from sluicegate.jobs.announce import Announcer
@@ -140,7 +140,7 @@ class Worker:
         job_class = self._classes.get(job.job_class)
         if job_class is None:
             error = FatalError(f"This gateway has no job class {job.job_class}.", hint="Was it downgraded?")
-            return self._failed(job, error)
+            return self._failed(handle, error)
         task = asyncio.create_task(job_class.run(handle), name=f"job-{job.id}")
         handle.begin(task)
         gives_up = asyncio.create_task(handle.given_up.wait())
@@ -160,27 +160,30 @@ class Worker:
             return None
         if handle.reason is StopReason.CANCEL or (handle.reason is not None and is_outage(error)):
             return self._interrupted(handle)
-        return self._failed(job, error)
+        return self._failed(handle, error)
 
     def _interrupted(self, handle: Handle) -> Conclusion:
         """The run was cut off: what its last commit says stands."""
         if handle.reason is StopReason.CANCEL:
             return Finish(JobStatus.CANCELED)
         if handle.reason is None:
-            return self._failed(handle.job, asyncio.CancelledError())
+            return self._failed(handle, asyncio.CancelledError())
         return HandOver()
 
     def _returned(self, result: Result) -> Conclusion:
         columns = dict(result.columns)
         return HandOver(columns) if result.status is None else Finish(result.status, columns=columns)
 
-    def _failed(self, job: Job, error: BaseException) -> Conclusion:
-        verdict = judge(error, retry_count=job.retry_count, max_retries=job.max_retries, policy=self._options.retry)
+    def _failed(self, handle: Handle, error: BaseException) -> Conclusion:
+        job = handle.job
+        # A long run may meet many outages; one that fails at the same place again and again ends.
+        retries = 0 if handle.progressed else job.retry_count
+        verdict = judge(error, retry_count=retries, max_retries=job.max_retries, policy=self._options.retry)
         log = logger.error if verdict.unexpected else logger.warning
         log("Job %s failed: %r", job.id, error, exc_info=error if verdict.unexpected else None)
         if verdict.delay is None:
             return Finish(JobStatus.FAILED, error=verdict.error)
-        return RetryLater(verdict.delay, verdict.error, counted=verdict.counted)
+        return RetryLater(verdict.delay, verdict.error, retry_count=retries + verdict.counted)
 
     async def _write_down(self, claim: Claim, conclusion: Conclusion) -> None:
         """Tries as long as a lease would wait anyway. A row that refuses the run's columns is FAILED without them."""

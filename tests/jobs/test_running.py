@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from models.database import Database
+from models import job_state
+from models.database import ALL, Database
 from models.jobs import JobStatus
 from sluicegate.core.actors import SYSTEM
 from sluicegate.core.clock import now
@@ -143,6 +144,26 @@ async def test_a_retriable_error_is_tried_again_until_the_retries_are_used_up(da
         storage = await jobs.storage()
         assert storage.status == S.FAILED
         assert "The bucket is away." in (storage.traceback or "")
+
+
+async def test_a_run_that_gets_on_has_all_its_retries_again(database: Database) -> None:
+    outages = 5
+
+    async def work(handle: RunHandle) -> None:
+        nonlocal outages
+        async with database.write(ALL) as session:
+            saved = await job_state.save(session, handle.claim, progress=1 / (outages + 1))
+        handle.job.row_rev = saved.row_rev
+        if outages:
+            outages -= 1
+            raise RetriableError("The bucket is away.")
+
+    scripted = Scripted(work)
+    async with jobs_of(database, [scripted]) as jobs:
+        job = await jobs.enqueue(max_retries=1)
+        await jobs.events.status(job.id, S.COMPLETED)
+        assert len(scripted.runs) == 6
+        assert max(state["retry_count"] for state in jobs.events.of("job", job.id)) == 1
 
 
 async def test_throttling_is_no_failure(database: Database) -> None:

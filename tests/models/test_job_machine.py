@@ -181,7 +181,7 @@ class JobMachine(RuleBasedStateMachine):
             return
         target = TRANSITIONS[_EVENTS[end]][job.status]
         if end == "retry":
-            job.retries += 1
+            job.retries = RETRIES
             job.due = self.now + timedelta(seconds=60)
         self.arrive(job, target)
 
@@ -255,6 +255,7 @@ class JobMachine(RuleBasedStateMachine):
         job.status = target
 
 
+RETRIES = 2  # what each retry writes down
 _EVENTS = {
     "finish": JobEvent.COMPLETE,
     "fail": JobEvent.FAIL,
@@ -268,7 +269,9 @@ _WRITES: dict[str, Any] = {
     "finish": lambda session, claim, at: job_state.finish(session, claim, S.COMPLETED, at=at),
     "fail": lambda session, claim, at: job_state.finish(session, claim, S.FAILED, error={"message": "m"}, at=at),
     "stop": lambda session, claim, at: job_state.finish(session, claim, S.CANCELED, at=at),
-    "retry": lambda session, claim, at: job_state.retry_later(session, claim, delay_seconds=60, error=None, at=at),
+    "retry": lambda session, claim, at: job_state.retry_later(
+        session, claim, delay_seconds=60, retry_count=RETRIES, error=None, at=at
+    ),
     "hand_over": lambda session, claim, at: job_state.hand_over(session, claim, at=at),
 }
 
