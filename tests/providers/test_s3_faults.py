@@ -371,6 +371,27 @@ async def test_a_server_that_ignores_if_match_is_caught_by_the_etag(server: S3Re
             await body_of(provider, b"a", fingerprint="old-5")
 
 
+@pytest.mark.parametrize("tag", ["", "<ETag>&quot;&quot;</ETag>", "<ETag/>"])
+async def test_without_an_etag_the_time_tells_a_change_and_reads_are_not_pinned(
+    server: S3Responder, source: Bucket, tag: str
+) -> None:
+    seen: list[str] = []
+    for second in (4, 5):
+        server.always = Reply(
+            200,
+            b"<ListBucketResult><Contents><Key>a</Key><LastModified>2026-01-02T03:04:%02d.000Z</LastModified>%s"
+            b"<Size>5</Size></Contents></ListBucketResult>" % (second, tag.encode()),
+        )
+        async with source.open() as provider:
+            (entry,) = await entries_of(provider)
+        seen.append(entry.fingerprint)
+    assert seen[0] != seen[1]
+    server.always = Reply(200, b"12345")
+    async with source.open() as provider:
+        assert await body_of(provider, b"a", fingerprint=seen[1]) == b"12345"
+    assert "if-match" not in server.requests[-1].headers
+
+
 async def test_a_multipart_etag_pins_too(server: S3Responder, source: Bucket) -> None:
     server.always = Reply(200, b"12345", {"ETag": '"abc-3"'})
     async with source.open() as provider:

@@ -28,6 +28,8 @@ from sluicegate.providers.s3.xml import (
 
 _MICROSECOND = timedelta(microseconds=1)
 _NOT_XML = bytes(set(range(32)) - set(b"\t\n\r"))
+NO_ETAG = "@"
+"""Begins the fingerprint of an object without an ETag: the time it was written stands in for it."""
 _FIELDS = ("Key", "LastModified", "ETag", "Size")
 
 
@@ -77,7 +79,7 @@ def _parse(body: bytes) -> Node:
 def _entries(root: Node, space: str, *, encoded: bool) -> list[Entry]:
     count, columns = _columns(space[1:-1])
     keys, times, tags, sizes = (column(root) for column in columns)
-    if not len(keys) == len(times) == len(tags) == len(sizes) == int(count(root)):
+    if not len(keys) == len(times) == len(tags) == len(sizes) == int(count(root)) or '""' in tags:
         return _slow_entries(root, space, encoded=encoded)
     parse: Callable[[str], datetime] = datetime.fromisoformat
     make = cast("Callable[[type[Entry], tuple[Any, ...]], Entry]", tuple.__new__)  # half the time of Entry(…)
@@ -99,7 +101,7 @@ def _slow_entries(root: Node, space: str, *, encoded: bool) -> list[Entry]:
         if not key:
             raise ValueError("an object without a key")
         modified = (datetime.fromisoformat(time) - EPOCH) // _MICROSECOND if time else None
-        mark = (tag or "").strip('"') or f"t{modified}"
+        mark = (tag or "").strip('"') or f"{NO_ETAG}{modified}"
         entries.append(Entry(_key(key, encoded=encoded), int(size) if size else None, modified, f"{mark}-{size or ''}"))
     return entries
 

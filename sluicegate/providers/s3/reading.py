@@ -10,6 +10,7 @@ import aiohttp
 from sluicegate.core.errors import ErrorCode, FatalError, RetriableError, SkippableError
 from sluicegate.core.net import transport_error
 from sluicegate.providers.s3.client import S3Client
+from sluicegate.providers.s3.pages import NO_ETAG
 
 CHUNK = 1024 * 1024
 
@@ -66,6 +67,8 @@ async def open_object(
     ranged = start > 0 or end is not None
     if ranged:
         headers["range"] = f"bytes={start}-{'' if end is None else end - 1}"
+    if fingerprint is not None and fingerprint.startswith(NO_ETAG):
+        fingerprint = None  # nothing that the server could be asked to compare
     if fingerprint is not None:
         headers["if-match"] = f'"{fingerprint.rpartition("-")[0]}"'
     async with client.request("GET", key, headers=headers) as response:
