@@ -39,6 +39,7 @@ class Level:
         self._floor: bytes | None = None  # every later key is beyond this one
         self._token: str | None = None
         self._through = False
+        self._restarted = False
 
     @property
     def buffered(self) -> int:
@@ -55,7 +56,7 @@ class Level:
         self._ready.clear()
         self._held.clear()
         self._floor = self._token = None
-        self._through = False
+        self._through = self._restarted = False
 
     def take(self, count: int, into: list[Entry]) -> bytes | None:
         """Moves up to `count` files that are next into a list; returns the folder before which it stopped."""
@@ -104,6 +105,10 @@ class Level:
                 if error.provider_code != "InvalidArgument":
                     raise
         start = self._start_behind(self._bound if self._floor is None else self._floor)
+        if start is None and self._floor is not None:
+            if self._restarted:
+                raise endless()
+            self._restarted, self._floor = True, None  # once more from the start, without what was taken
         return await self._get({} if start is None else {"start-after": start})
 
     async def _get(self, place: Mapping[str, str | bytes]) -> ListPage:
