@@ -145,7 +145,11 @@ class _Import:
         _check_partial(run, steps, rest, last)
         run.progress.pending = len(steps)
         async with aclosing(_in_order(run, steps)) as results:
-            async for step, result in results:
+            async for item in results:
+                if item is None:
+                    await self._pause()
+                    continue
+                step, result = item
                 step.before.count(run)
                 run.progress.pending -= 1
                 run.progress.current_object = step.path
@@ -161,6 +165,12 @@ class _Import:
                     await self._commit(step.entry.key)
         rest.count(run)
         await self._commit(last)
+
+    async def _pause(self) -> None:
+        """The next file keeps the run waiting: what is read is written, shown and safe from a cancel."""
+        if self._batch.size and not self._failures_in_a_row:
+            await self._commit(self._batch.last_key)
+        self._run.check_stop()
 
     async def _large(self, step: Step) -> None:
         """Reads a large file between two commits: up to it and, with its end, past it."""
@@ -218,8 +228,11 @@ def _check_partial(run: Run, steps: list[Step], rest: Passed, last: bytes) -> No
         run.progress.rate_limit_hits = keep.rate_limit_hits
 
 
-async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, FileResult | None]]:
-    """Each file with what was read of it, in order; None for a large one. At most CONCURRENT_READS are under way."""
+async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, FileResult | None] | None]:
+    """Each file with what was read of it, in order; None for a large one. At most CONCURRENT_READS are under way.
+
+    None instead of the pair: the next file lets itself be waited for, and what came before it need not wait with it.
+    """
     waiting = iter(steps)
     under_way: deque[tuple[Step, asyncio.Task[FileResult | None] | None]] = deque()
     partial = run.position.partial
@@ -234,10 +247,15 @@ async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, F
         for _ in range(CONCURRENT_READS):
             start_next()
         while under_way:
-            step, task = under_way.popleft()
-            result = await task if task else None
+            step, task = under_way[0]
+            if task is not None:
+                await asyncio.wait({task}, timeout=COMMIT_SECONDS)
+                if not task.done():
+                    yield None
+                    continue
+            under_way.popleft()
             start_next()
-            yield step, result
+            yield step, task.result() if task else None
     finally:
         left = [task for _, task in under_way if task]
         for task in left:

@@ -27,6 +27,11 @@ class RowBatch:
         self._shrunk: list[tuple[bytes, int]] = []
         self.size = self.bytes = 0
 
+    @property
+    def last_key(self) -> bytes:
+        """The key of the last file in it. Raises IndexError for an empty batch."""
+        return self._results[-1].entry.key
+
     def add(self, result: FileResult) -> None:
         """Takes one file's rows."""
         self._results.append(result)

@@ -39,11 +39,18 @@ class Handle:
     job: Job
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     states: list[dict[str, Any]] = field(default_factory=list)
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def shown(self) -> None:
+        """Waits for the next state."""
+        self._news.clear()
+        await self._news.wait()
 
     async def publish(self, job: Job) -> None:
         """Keeps what subscribers would see."""
         assert job.sync is not None
         self.states.append(job.sync)
+        self._news.set()
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """READ mode: after each run the catalogue holds the bucket's records."""
 
+import asyncio
 import gzip
 import json
 import random
@@ -217,7 +218,7 @@ async def test_a_large_broken_file_keeps_what_came_before(reads: Harness) -> Non
 
 
 async def test_a_record_larger_than_the_limit_is_refused(reads: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluicegate.sync.records.MAX_RECORD_BYTES", 1 << 20)
+    monkeypatch.setattr("sluicegate.sync.readers.base.MAX_RECORD_BYTES", 1 << 20)
     reads.s3.store.put(b"object.json", b'{"a": "' + b"x" * (3 << 20) + b'"}')
     reads.s3.store.put(b"row.jsonl", b'{"ok": 1}\n"' + b"x" * (3 << 20) + b'"\n')
     sync = await reads.sync()
@@ -265,6 +266,28 @@ async def test_one_file_that_fails_for_a_while_and_a_source_that_is_down(
     reads.s3.answer = original
     sync = check(await reads.run(await reads.again(handle)))
     assert counts(sync) == {"added": 1, "updated": 19}
+
+
+async def test_a_silent_file_does_not_hold_back_what_was_read_before_it(reads: Harness) -> None:
+    for number in range(4):
+        reads.s3.store.put(b"%d.json" % number, b"%d" % number)
+    original = reads.s3.answer
+
+    def silent(request: Request) -> Reply | Drop | Stall:
+        return Stall() if request.key == b"2.json" else original(request)
+
+    reads.s3.answer = silent
+    handle = await reads.start()
+    running = asyncio.create_task(reads.run(handle))
+    async with asyncio.timeout(20):
+        while not any(state["objectsSynced"] for state in handle.states):
+            await handle.shown()
+    handle.stop.set()
+    result = await running
+    assert result.status is None
+    assert set(await reads.data()) == {(b"0.json", 0), (b"1.json", 0)}
+    reads.s3.answer = original
+    assert counts(check(await reads.run(await reads.again(handle)))) == {"added": 4}
 
 
 async def test_throttled_reads_wait_and_go_on(reads: Harness) -> None:
