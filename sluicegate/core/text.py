@@ -71,12 +71,8 @@ def _check_levels(value: Any, what: str) -> None:
     """`_check_depth` for all of it, a level at a time: ten times as fast as a walk."""
     level: list[Any] = [value] if isinstance(value, dict | list) else []
     for _ in range(MAX_JSON_DEPTH):
-        level = [
-            child
-            for item in level
-            for child in (item.values() if isinstance(item, dict) else item)
-            if isinstance(child, dict | list)
-        ]
+        items: list[Any] = [item.values() if isinstance(item, dict) else item for item in level]
+        level = [child for children in items for child in children if isinstance(child, dict | list)]
         if not level:
             return
     _check_depth(MAX_JSON_DEPTH, what)

@@ -74,7 +74,7 @@ async def test_throttling_uses_up_no_retry(reads: Harness, monkeypatch: pytest.M
         left = faults[request.key.decode() if request.key else "list"]
         return left.pop(0) if left else original(request)
 
-    reads.s3.answer = answer  # type: ignore[method-assign]
+    reads.s3.answer = answer
     sync = await reads.sync()
     assert counts(sync) == {"added": 4_001}
     assert sync["rateLimitHits"] == 18
@@ -87,11 +87,11 @@ async def test_while_file_after_file_fails_nothing_is_given_up(reads: Harness, m
     for number in range(MAX_FAILURES_IN_A_ROW + 1):
         reads.s3.store.put(b"%02d.json" % number, b"1")
     original = reads.s3.answer
-    reads.s3.answer = lambda request: Drop() if request.key else original(request)  # type: ignore[method-assign]
+    reads.s3.answer = lambda request: Drop() if request.key else original(request)
     handle = await reads.start()
     with pytest.raises(RetriableError, match="files in a row"):
         await reads.run(handle)
-    reads.s3.answer = original  # type: ignore[method-assign]
+    reads.s3.answer = original
     sync = check(await reads.run(await reads.again(handle)))
     assert counts(sync) == {"added": MAX_FAILURES_IN_A_ROW + 1}
 

@@ -10,11 +10,11 @@ from models.database import ALL
 from models.job_state import FencedError, JobSignal
 from models.projects import Project
 from models.storages import Storage
-from sluicegate.core.actors import Actor
+from sluicegate.core.actors import Actor, ActorKind
 from sluicegate.core.errors import FatalError
 from tests.support.sync_harness import Handle, Harness, Killed, check, counts, harness, kill_at
 
-ACTOR = Actor(kind="SYSTEM", id=None, name="test")
+ACTOR = Actor(kind=ActorKind.SYSTEM, id=None, name="test")
 
 
 def lines(*records: Any) -> bytes:
