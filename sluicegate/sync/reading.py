@@ -11,17 +11,19 @@ from typing import NamedTuple
 from sluicegate.core.errors import RetriableError, SkippableError, ThrottledError
 from sluicegate.core.text import json_text
 from sluicegate.providers.base import Entry
-from sluicegate.sync.records import BadRow, read_records, reader_for
+from sluicegate.sync.readers.compression import MAX_WINDOW_BYTES, SMALL_WINDOW_BYTES
+from sluicegate.sync.records import COMPRESSED, BadRow, WindowTooLargeError, read_records, reader_for
 from sluicegate.sync.run import Run
 
 OBJECT_ATTEMPTS = 4
 """The first try and 3 retries."""
 SMALL_FILE_BYTES = 256 << 10
-SMALL_GZIP_BYTES = 16 << 10
+SMALL_COMPRESSED_BYTES = 16 << 10
 """Files up to these sizes are read whole, several at a time; larger ones one by one, a piece at a time."""
 SMALL_ROWS = 5_000
 SMALL_TEXT = 2 << 20
 """What a small file may hold: 16 KiB of gzip can be millions of rows."""
+_PACKED = tuple(extension.encode() for extension in COMPRESSED)
 
 
 class Row(NamedTuple):
@@ -70,13 +72,15 @@ class FileResult:
 
 def is_small(entry: Entry) -> bool:
     """Whether the file may be held in memory as a whole."""
-    limit = SMALL_GZIP_BYTES if entry.key.lower().endswith(b".gz") else SMALL_FILE_BYTES
+    limit = SMALL_COMPRESSED_BYTES if entry.key.lower().endswith(_PACKED) else SMALL_FILE_BYTES
     return entry.size is not None and entry.size <= limit
 
 
-async def stream_rows(run: Run, entry: Entry, path: str) -> AsyncGenerator[Row | Failure]:
+async def stream_rows(
+    run: Run, entry: Entry, path: str, *, window: int = MAX_WINDOW_BYTES
+) -> AsyncGenerator[Row | Failure]:
     """The file's rows as they come. Raises SkippableError where they end early, RetriableError where they may go on."""
-    reader = reader_for(path)
+    reader = reader_for(path, window=window)
     number = 0
     async with (
         run.provider.read(entry.key, fingerprint=entry.fingerprint) as content,
@@ -106,7 +110,7 @@ async def read_small(run: Run, entry: Entry, path: str) -> FileResult | None:
     while True:
         result.clear()
         try:
-            async with aclosing(stream_rows(run, entry, path)) as rows:
+            async with aclosing(stream_rows(run, entry, path, window=SMALL_WINDOW_BYTES)) as rows:
                 async for row in rows:
                     if not result.add(row):
                         return None
@@ -120,6 +124,8 @@ async def read_small(run: Run, entry: Entry, path: str) -> FileResult | None:
                 result.error, result.final, result.passing = error.message, False, error
                 return result
             await run.back_off(attempt - 1, error)
+        except WindowTooLargeError:
+            return None
         except SkippableError as error:
             result.error = error.message
             # A file that is broken stays so until it changes; one that is forbidden or gone may not.

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sluicegate.core.errors import SkippableError
 from sluicegate.core.text import MAX_JSON_DEPTH, json_text
 from sluicegate.sync import records
+from sluicegate.sync.readers import base
 from sluicegate.sync.records import reader_for
 
 VALUES = st.recursive(
@@ -151,7 +152,7 @@ def test_any_bytes_end_in_one_kind_of_error(body: bytes, cuts: list[int], name: 
 @pytest.mark.parametrize("length", [7_900, 8_100, 15_900, 16_000])
 @pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
 def test_a_record_may_be_as_long_as_the_limit(monkeypatch: pytest.MonkeyPatch, name: str, length: int) -> None:
-    monkeypatch.setattr(records, "MAX_RECORD_BYTES", 16_000)
+    monkeypatch.setattr(base, "MAX_RECORD_BYTES", 16_000)
     record = "x" * (length - 2)
     body = json.dumps(record).encode()
     body = b"[1, " + body + b"]" if name == "a.json" else b"1\n" + body
