@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from models.storages import Storage
 from resolvers import checks, warnings
 from resolvers.access import Viewer
 from resolvers.connections import Connection, connection, naming, run_checks, stored_secrets
@@ -13,6 +15,8 @@ from resolvers.services import Services
 from resolvers.storages import find_storage
 from sluicegate.core.errors import ErrorCode, InvalidError, RetriableError
 from sluicegate.providers.base import Check, CheckStatus, ProviderType
+from sluicegate.sync.file_filters import FileFilters, base_of_prefix, compile_filters
+from sluicegate.sync.filters import Filters
 from sluicegate.sync.plan import filters_of_storage
 from sluicegate.sync.preview import MAX_SECONDS, Preview, preview
 
@@ -65,16 +69,20 @@ async def validate_storage(
     return Validation(found, warnings.of_checks(found, ("provider", opened.kind.value.lower())))
 
 
-async def preview_storage(services: Services, viewer: Viewer, global_id: str, first: int) -> StoragePreview:
-    """What a sync would take. Raises InvalidError, NotFoundError, LimitError and the provider's RunError."""
+async def preview_storage(
+    services: Services, viewer: Viewer, global_id: str, first: int, *, file_filters: FileFilters | None = None
+) -> StoragePreview:
+    """What a sync would take, by `file_filters` where given and else by the storage's own.
+
+    Raises InvalidError, NotFoundError, LimitError and the provider's RunError.
+    """
     checks.check_between(first, 0, MAX_PREVIEW, ("first",))
     storage = await find_storage(services, viewer, global_id)
+    filters = filters_of_storage(storage) if file_filters is None else await _tried(storage, file_filters)
     with naming(storage.type), services.places.take(viewer.namespace.id):
         async with services.sync.open_provider(storage) as provider:
             try:
-                found = await preview(
-                    provider, filters_of_storage(storage), recursive=storage.recursive_scan, first=first
-                )
+                found = await preview(provider, filters, recursive=storage.recursive_scan, first=first)
             except TimeoutError:
                 raise RetriableError(
                     f"The source did not list anything within {MAX_SECONDS:.0f} seconds.",
@@ -82,7 +90,17 @@ async def preview_storage(services: Services, viewer: Viewer, global_id: str, fi
                 ) from None
     if not found.listed:
         return StoragePreview(found, [warnings.of_nothing_listed(storage)])
-    return StoragePreview(found, warnings.of_nothing_imported(found))
+    return StoragePreview(found, warnings.of_nothing_imported(found, tried=file_filters is not None))
+
+
+async def _tried(storage: Storage, given: FileFilters) -> Filters:
+    return await asyncio.to_thread(
+        compile_filters,
+        given,
+        base=base_of_prefix(storage.settings.get("prefix", "")),
+        records_only=not storage.use_blob_urls,
+        path=("fileFilters",),
+    )
 
 
 async def _stored(services: Services, viewer: Viewer, global_id: str) -> Connection:

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.storages import Storage
 from sluicegate.providers.base import Check, CheckStatus, ProviderType
+from sluicegate.sync import file_filters
 from sluicegate.sync.filters import FOLDER_MARKER, REGEX, UNSUPPORTED
 from sluicegate.sync.preview import Preview
 from sluicegate.sync.records import RECORD_FILES
@@ -59,26 +60,48 @@ def of_nothing_listed(storage: Storage) -> Notice:
     return Notice(EMPTY, what, ("provider", storage.type.lower()))
 
 
-def of_nothing_imported(found: Preview) -> list[Notice]:
-    """A warning when every object that was looked at would be left out: by which rules, and what to change."""
+def of_nothing_imported(found: Preview, *, tried: bool = False) -> list[Notice]:
+    """A warning when every object that was looked at would be left out: by which rules, and what to change.
+
+    `tried`: the rules are `fileFilters` of the input, not those that the storage has.
+    """
     if not found.listed or sum(found.filtered.values()) < found.listed:
         return []
     first = "" if found.complete else "first "
     reasons = "; ".join(f"{count:,} {_REASONS[rule]}" for rule, count in sorted(found.filtered.items()))
-    advice = next((_ADVICE[rule] for rule in (UNSUPPORTED, REGEX) if rule in found.filtered), None)
-    path, words = advice or ((), "")
+    # The mode before the rules: a rule may leave out on purpose what the mode leaves over.
+    by_choice = {name: count for name, count in found.filtered.items() if name != FOLDER_MARKER}
+    rule = UNSUPPORTED if UNSUPPORTED in by_choice else max(by_choice, key=by_choice.__getitem__, default=FOLDER_MARKER)
+    words = " Set useBlobUrls to true to import the files themselves." if rule == UNSUPPORTED else ""
+    path = ("fileFilters", _FILE_FILTERS[rule]) if tried and rule in _FILE_FILTERS else _PATHS.get(rule, ())
     message = f"None of the {first}{found.listed:,} objects would be imported: {reasons}.{words}"
     return [Notice(NOTHING_IMPORTED, message, path)]
 
 
 _REASONS = {
     FOLDER_MARKER: "only mark folders",
-    REGEX: "have keys that regexFilter does not match from their start",
+    file_filters.MIN_SIZE: "are smaller than minSizeBytes",
+    file_filters.MAX_SIZE: "are larger than maxSizeBytes",
+    file_filters.MODIFIED_AFTER: "did not change since modifiedAfter",
+    file_filters.MODIFIED_BEFORE: "changed after modifiedBefore",
+    file_filters.EXTENSIONS: "have none of the extensions",
+    file_filters.MIME_TYPES: "have none of the mimeTypes",
+    file_filters.INCLUDE: "match none of the includePatterns",
+    file_filters.EXCLUDE: "match the excludePatterns",
+    REGEX: "have keys that the regex does not match from their start",
     UNSUPPORTED: f"are of a kind without records, which {', '.join(RECORD_FILES)} have",
 }
-_ADVICE = {
-    UNSUPPORTED: (("useBlobUrls",), " Set useBlobUrls to true to import the files themselves."),
-    REGEX: (("regexFilter",), ""),
+_PATHS = {UNSUPPORTED: ("useBlobUrls",), REGEX: ("regexFilter",)}
+_FILE_FILTERS = {
+    file_filters.MIN_SIZE: "minSizeBytes",
+    file_filters.MAX_SIZE: "maxSizeBytes",
+    file_filters.MODIFIED_AFTER: "modifiedAfter",
+    file_filters.MODIFIED_BEFORE: "modifiedBefore",
+    file_filters.EXTENSIONS: "extensions",
+    file_filters.MIME_TYPES: "mimeTypes",
+    file_filters.INCLUDE: "includePatterns",
+    file_filters.EXCLUDE: "excludePatterns",
+    REGEX: "regex",
 }
 _PATH_FIELD = {ProviderType.S3: "prefix"}
 

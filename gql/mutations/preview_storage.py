@@ -6,6 +6,7 @@ import strawberry
 
 from gql.context import Info
 from gql.errors import payload
+from gql.inputs.file_filters import FileFiltersInput, file_filters_of
 from gql.types.errors import UserError
 from gql.types.previews import PreviewItem
 from gql.types.progress import FilterCount, filter_counts_of
@@ -21,6 +22,9 @@ class PreviewStorageInput:
 
     id: strawberry.ID = strawberry.field(description="Which storage.")
     first: int = strawberry.field(default=25, description="How many objects to show, at most 1,000.")
+    file_filters: FileFiltersInput | None = strawberry.field(
+        default=None, description="Try these instead of the stored ones, which is regexFilter."
+    )
 
 
 @strawberry.type(description="The first objects of a source and the rule that leaves each out, with counts.")
@@ -46,7 +50,10 @@ class PreviewStoragePayload:
 @payload(PreviewStoragePayload)
 async def preview_storage(info: Info, input: PreviewStorageInput) -> PreviewStoragePayload:
     """Lists some of a source."""
-    seen = await probes.preview_storage(info.context.services, info.context.viewer, input.id, input.first)
+    filters = None if input.file_filters is None else file_filters_of(input.file_filters)
+    seen = await probes.preview_storage(
+        info.context.services, info.context.viewer, input.id, input.first, file_filters=filters
+    )
     found = seen.found
     return PreviewStoragePayload(
         items=list(map(_item, found.items)),

@@ -29,7 +29,8 @@ class FilterCount:
 
     rule: str = strawberry.field(
         description="folder_marker: an empty object that stands for a folder; regex: regexFilter does not match;"
-        " unsupported: useBlobUrls is false and this kind of file has no records."
+        " unsupported: useBlobUrls is false and this kind of file has no records; or a rule of the file filters, e.g."
+        " include_patterns. The first that leaves an object out counts it."
     )
     objects: BigInt = strawberry.field(description="How many objects it left out.")
 

@@ -51,7 +51,7 @@ def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownFile]) -> tuple[
     plan, progress, sampler = run.plan, run.progress, Sampler(run.progress, enabled=run.plan.dry_run)
     before = {key: (fingerprint, status) for key, fingerprint, status in known}
     rejects = plan.filters.rejects
-    every_entry = plan.filters.regex is not None
+    every_entry = bool(plan.filters.rules)
     full_sync, synced = plan.full_sync, ObjectStatus.SYNCED.value
     moment = to_micros(now())
     rows: list[ObjectRow] = []

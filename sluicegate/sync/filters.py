@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,22 +36,50 @@ _re2: Any = re2
 _RE2_ERROR: type[Exception] = _re2.error
 
 
+Rule = tuple[str, Callable[[Entry, str], bool]]
+"""A rule's name, and whether an object with that path passes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Filters:
-    """The compiled rules of a plan. No regex takes every object; `records_only` leaves out files that can't be read."""
+    """The compiled rules of a plan, in the order in which they are asked. Without any, all but folder markers pass."""
 
-    regex: Any | None = None
-    records_only: bool = False
+    rules: tuple[Rule, ...] = ()
 
     def rejects(self, entry: Entry, path: str) -> str | None:
         """The name of the first rule that leaves the object out, or None."""
         if entry.size == 0 and entry.key.endswith(b"/"):
             return FOLDER_MARKER
-        if self.regex is not None and self.regex.match(path) is None:
-            return REGEX
-        if self.records_only and not has_records(path):
-            return UNSUPPORTED
+        for name, passes in self.rules:
+            if not passes(entry, path):
+                return name
         return None
+
+
+def regex_rule(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> Rule:
+    """Objects whose key matches from its start. Raises InvalidError as `compile_regex` does."""
+    match = compile_regex(pattern, path=path).match
+    return REGEX, lambda _, text: match(text) is not None
+
+
+RECORDS_RULE: Rule = (UNSUPPORTED, lambda _, text: has_records(text))
+"""Files that have records."""
+
+
+class LinearError(ValueError):
+    """RE2 does not take a pattern; the message is its own."""
+
+
+def linear(pattern: str, *, memory: int = _MEMORY_BYTES) -> Any:
+    """A compiled RE2 pattern that takes at most `memory` bytes. Raises LinearError, and UnicodeEncodeError."""
+    options: Any = _re2.Options()
+    options.log_errors = False
+    options.max_mem = memory
+    try:
+        return _re2.compile(pattern, options)
+    except _RE2_ERROR as error:
+        detail = error.args[0]
+        raise LinearError(detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)) from None
 
 
 def compile_regex(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> Any:
@@ -61,20 +89,16 @@ def compile_regex(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> An
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise InvalidError(f"The regex is longer than {MAX_PATTERN_LENGTH} characters.", path=path)
-    options: Any = _re2.Options()
-    options.log_errors = False
-    options.max_mem = _MEMORY_BYTES
     try:
-        return _re2.compile(pattern, options)
-    except _RE2_ERROR as error:
-        detail = error.args[0]
-        reason = detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)
+        return linear(pattern)
+    except LinearError as error:
+        reason = str(error)
         for syntax, name in _BEYOND_RE2:
             if syntax.search(pattern):
                 raise InvalidError(
                     f"The regex uses {name}, which RE2 does not have: {reason}.",
                     path=path,
-                    hint="Match what you want, and leave the rest out with an exclude pattern of a sync configuration.",
+                    hint="Match what you want, and leave the rest out with excludePatterns.",
                 ) from None
         raise InvalidError(f"The regex is not valid: {reason}.", path=path) from None
     except UnicodeEncodeError:

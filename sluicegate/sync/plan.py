@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.storages import Storage
-from sluicegate.sync.filters import Filters, compile_regex
+from sluicegate.sync.filters import RECORDS_RULE, Filters, regex_rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +56,5 @@ def filters_of_storage(storage: Storage) -> Filters:
 
 def filters_of(regex_filter: str | None, *, use_blob_urls: bool) -> Filters:
     """The rules that these options of a storage make. Raises InvalidError for a regex that does not compile."""
-    regex = compile_regex(regex_filter) if regex_filter else None
-    return Filters(regex=regex, records_only=not use_blob_urls)
+    rules = [regex_rule(regex_filter)] if regex_filter else []
+    return Filters((*rules, *(() if use_blob_urls else (RECORDS_RULE,))))

@@ -12,7 +12,7 @@ from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
 from sluicegate.sync import merge as merging
-from sluicegate.sync.filters import Filters, compile_regex
+from sluicegate.sync.filters import Filters, regex_rule
 
 KEYS = st.lists(st.binary(min_size=1, max_size=2), unique=True, max_size=30).map(sorted)
 Known = tuple[bytes, str]
@@ -21,7 +21,7 @@ Known = tuple[bytes, str]
 @given(st.text(max_size=30) | st.text(alphabet="()[]{}*+?|\\^$.-,:<>=!PpZzQE019aA\x00\ud800", max_size=30), st.binary())
 def test_any_pattern_compiles_or_is_invalid(pattern: str, key: bytes) -> None:
     with suppress(InvalidError):
-        filters = Filters(compile_regex(pattern))
+        filters = Filters((regex_rule(pattern),))
         assert filters.rejects(Entry(key, 1, None, ""), text_of_key(key)) in (None, "regex")
 
 
