@@ -147,6 +147,15 @@ def test_bad_rows_name_their_line_and_fail_alone() -> None:
     assert found[5:] == [{"a": "last", "b": "é"}]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("cut", [1, 2, 3, 5, 8, 100])
+def test_lines_are_counted_as_an_editor_counts_them(end: str, cut: int) -> None:
+    lines = ["a,b", '"one', "two", "three", 'four",2', "", "short", '1,"x', 'y"', "short"]
+    found, _ = read("a.csv", end.join(lines).encode(), [cut])
+    messages = [row.message[:7] for row in found if isinstance(row, BadRow)]
+    assert messages == ["Line 7 ", "Line 10"]
+
+
 def test_what_is_not_guessed_is_said() -> None:
     assert read("a.csv", "naïve,b\n1,2\n".encode("cp1252"), [100])[1] == (
         "The header is not UTF-8. Save the file as UTF-8."

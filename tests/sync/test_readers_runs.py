@@ -1,5 +1,6 @@
 """Tables through whole syncs: what is appended and repaired is picked up, and nothing else changes."""
 
+import asyncio
 import gzip
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -56,3 +57,24 @@ async def test_a_million_rows_take_no_memory(packing: str) -> None:
                 resident.append(process.memory_info().rss)
     assert rows == 1_000_000
     assert max(resident) - resident[0] < 16 << 20
+
+
+@pytest.mark.parametrize("body", [b"\n" * 1_000_000, b"1,2\n" * 300_000], ids=["blank lines", "ragged rows"])
+async def test_much_that_is_no_record_lets_others_run(body: bytes) -> None:
+    async def chunks() -> AsyncGenerator[bytes]:
+        yield zstd.compress(b"id\n" + body)
+
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    counter = asyncio.create_task(others())
+    async with aclosing(read_records(reader_for("a.csv.zst"), chunks())) as records:
+        failures = [record async for record in records]
+    counter.cancel()
+    assert len(failures) == body.count(b",")
+    assert turns > 5

@@ -24,7 +24,7 @@ MAX_COLUMNS = 16_384
 # The default, 128 KiB, is of the whole process. Our own limit on a record is met before this one.
 csv.field_size_limit(1 << 30)
 _LINE = re.compile(r"[^\r\n]*(?:\r\n?|\n|\Z)")
-_CLOSING = {quote: re.compile(f"(?:[^{quote}]++|{quote}{quote})*+{quote}") for quote in "\"'"}
+_CLOSING = {quote: re.compile(f"[^{quote}]*+(?:{quote}{quote}[^{quote}]*+)*+{quote}") for quote in "\"'"}
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF32_LE, "utf-32-le"), (codecs.BOM_UTF32_BE, "utf-32-be"),
