@@ -151,7 +151,8 @@ def test_bad_rows_name_their_line_and_fail_alone() -> None:
 @pytest.mark.parametrize("cut", [1, 2, 3, 5, 8, 100])
 def test_lines_are_counted_as_an_editor_counts_them(end: str, cut: int) -> None:
     lines = ["a,b", '"one', "two", "three", 'four",2', "", "short", '1,"x', 'y"', "short"]
-    found, _ = read("a.csv", end.join(lines).encode(), [cut])
+    # A .csv as short as this is looked at as a whole first.
+    found, _ = read("a.tsv", end.join(lines).replace(",", "\t").encode(), [cut])
     messages = [row.message[:7] for row in found if isinstance(row, BadRow)]
     assert messages == ["Line 7 ", "Line 10"]
 
