@@ -11,6 +11,7 @@ from models.objects import ObjectStatus
 from sluicegate.core.clock import now, to_micros
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
+from sluicegate.sync.filters import rejected
 from sluicegate.sync.media import mime_and_modality, modality_of
 from sluicegate.sync.merge import merge
 from sluicegate.sync.missing import note_missing
@@ -32,7 +33,7 @@ async def import_blobs(run: Run, entries: Sequence[Entry], upto: bytes | None) -
             return await catalogue.known_files(session, plan.project_id, plan.storage_id, after, bound)
 
     async for part, known, last in merge(entries, run.position.after, upto, fetch):
-        rows, missing = _diff(run, part, known)
+        rows, missing = _diff(run, part, known, await rejected(plan.filters, part))
         run.position.after = last
         if plan.dry_run:
             run.progress.missing += len(missing)
@@ -46,12 +47,12 @@ async def import_blobs(run: Run, entries: Sequence[Entry], upto: bytes | None) -
         run.check_stop()
 
 
-def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownFile]) -> tuple[list[ObjectRow], list[bytes]]:
-    """What to write, and the keys that the source has no more; counts everything."""
+def _diff(
+    run: Run, entries: Sequence[Entry], known: list[_KnownFile], left_out: dict[bytes, str]
+) -> tuple[list[ObjectRow], list[bytes]]:
+    """What to write, and the keys that the source has no more; counts everything. `left_out`: key → rule."""
     plan, progress, sampler = run.plan, run.progress, Sampler(run.progress, enabled=run.plan.dry_run)
     before = {key: (fingerprint, status) for key, fingerprint, status in known}
-    rejects = plan.filters.rejects
-    every_entry = bool(plan.filters.rules)
     full_sync, synced = plan.full_sync, ObjectStatus.SYNCED.value
     moment = to_micros(now())
     rows: list[ObjectRow] = []
@@ -60,13 +61,10 @@ def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownFile]) -> tuple[
         key, size, modified, fingerprint, path, mime = entry
         bytes_found += size or 0
         old = before.pop(key, None)
-        if every_entry or size == 0:
-            path = path or text_of_key(key)
-            rule = rejects(entry, path)
-            if rule is not None:
-                progress.filter(rule)
-                sampler.filtered(entry, path, rule)
-                continue
+        if left_out and key in left_out:
+            progress.filter(left_out[key])
+            sampler.filtered(entry, path or text_of_key(key), left_out[key])
+            continue
         if old is not None and not full_sync and old[0] == fingerprint and old[1] == synced:
             unchanged += 1
             continue

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from time import monotonic
 from typing import Any
 
 import re2
@@ -20,6 +22,7 @@ UNSUPPORTED = "unsupported"
 """READ mode: a kind of file that has no records."""
 
 MAX_PATTERN_LENGTH = 4_096
+BREATH_SECONDS = 0.01
 _MEMORY_BYTES = 8 << 20
 # What Python's and Perl's engines have and RE2 gives up for linear time (RE2's published syntax page).
 _BEYOND_RE2 = (
@@ -54,6 +57,22 @@ class Filters:
             if not passes(entry, path):
                 return name
         return None
+
+
+async def rejected(filters: Filters, entries: Sequence[Entry]) -> dict[bytes, str]:
+    """Key → the rule that leaves it out. Others get their turn meanwhile: a hostile regex takes tens of ms a path."""
+    if not filters.rules:
+        return {entry.key: FOLDER_MARKER for entry in entries if entry.size == 0 and entry.key.endswith(b"/")}
+    found: dict[bytes, str] = {}
+    breathed = monotonic()
+    for entry in entries:
+        rule = filters.rejects(entry, path_of(entry))
+        if rule is not None:
+            found[entry.key] = rule
+        if monotonic() - breathed > BREATH_SECONDS:
+            await asyncio.sleep(0)
+            breathed = monotonic()
+    return found
 
 
 def regex_rule(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> Rule:

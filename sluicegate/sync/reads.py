@@ -15,6 +15,7 @@ from sluicegate.core.errors import RetriableError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
 from sluicegate.sync.blobs import MAX_KEY_BYTES
+from sluicegate.sync.filters import rejected
 from sluicegate.sync.large_file import PIECE_BYTES, import_large
 from sluicegate.sync.merge import merge
 from sluicegate.sync.missing import note_missing
@@ -74,7 +75,7 @@ async def import_reads(run: Run, entries: Sequence[Entry], upto: bytes | None) -
             return await catalogue.known_sources(session, plan.storage_id, after, bound)
 
     async for part, known, last in merge(entries, run.position.after, upto, fetch):
-        steps, rest, missing = _diff(run, part, known)
+        steps, rest, missing = _diff(run, part, known, await rejected(plan.filters, part))
         if plan.dry_run:
             _count_only(run, steps, rest, missing)
             run.position.after = last
@@ -82,8 +83,10 @@ async def import_reads(run: Run, entries: Sequence[Entry], upto: bytes | None) -
             await _Import(run, missing).files(steps, rest, last)
 
 
-def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownSource]) -> tuple[list[Step], Passed, list[bytes]]:
-    """The files to read, what comes after the last of them, and the keys that are gone."""
+def _diff(
+    run: Run, entries: Sequence[Entry], known: list[_KnownSource], left_out: dict[bytes, str]
+) -> tuple[list[Step], Passed, list[bytes]]:
+    """The files to read, what comes after the last of them, and the keys that are gone. `left_out`: key → rule."""
     plan, sampler = run.plan, Sampler(run.progress, enabled=run.plan.dry_run)
     before = {source[0]: source for source in known}
     steps: list[Step] = []
@@ -92,7 +95,7 @@ def _diff(run: Run, entries: Sequence[Entry], known: list[_KnownSource]) -> tupl
     for entry in entries:
         old = before.pop(entry.key, None)
         path = entry.path or text_of_key(entry.key)
-        rule = plan.filters.rejects(entry, path)
+        rule = left_out.get(entry.key)
         if rule is None and len(entry.key) <= MAX_KEY_BYTES and (
             old is None or old[1] != entry.fingerprint or plan.full_sync
         ):  # fmt: skip

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from time import monotonic
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
 from sluicegate.sync import merge as merging
-from sluicegate.sync.filters import Filters, regex_rule
+from sluicegate.sync.filters import Filters, regex_rule, rejected
 
 KEYS = st.lists(st.binary(min_size=1, max_size=2), unique=True, max_size=30).map(sorted)
 Known = tuple[bytes, str]
@@ -50,3 +51,26 @@ def test_the_merge_pairs_every_key_once(
             assert start < key <= last, "a key outside of its piece"
         assert last >= start
         start = last
+
+
+async def test_others_run_while_a_costly_rule_goes_over_a_page() -> None:
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def costly(_: Entry, path: str) -> bool:
+        until = monotonic() + 0.005
+        while monotonic() < until:
+            pass
+        return path.endswith("0")
+
+    entries = [Entry(b"%02d" % number, 1, None, "f") for number in range(20)]
+    running = asyncio.create_task(others())
+    left_out = await rejected(Filters((("costly", costly),)), entries)
+    running.cancel()
+    assert set(left_out) == {entry.key for entry in entries if not entry.key.endswith(b"0")}
+    assert turns >= 4
