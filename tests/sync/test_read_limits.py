@@ -106,8 +106,8 @@ async def test_rows_of_a_version_that_was_cut_off_are_not_taken_for_the_one_befo
     await reads.sync()
     store.put(b"a.jsonl", b'{"v": "B1"}\n{"v": "B2"}\n{"v": "B3"}\n')
 
-    async def refused(run: Run, entry: Entry, path: str) -> AsyncGenerator[Row | Failure]:
-        async with aclosing(stream_rows(run, entry, path)) as rows:
+    async def refused(run: Run, entry: Entry, path: str, *, window: int) -> AsyncGenerator[Row | Failure]:
+        async with aclosing(stream_rows(run, entry, path, window=window)) as rows:
             async for row in rows:
                 if row.number == 1:
                     raise SkippableError("The file is gone.", provider_code="ENOENT")
