@@ -7,7 +7,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from models.access import ApiKey
-from models.access_queries import any_key_exists, insert_key, key_by_hash, key_by_id, keys, namespace_named
+from models.access_queries import (
+    any_key_exists,
+    insert_key,
+    key_by_hash,
+    key_by_id,
+    keys,
+    namespace_named,
+    one_at_a_time,
+)
 from models.database import ALL, Database
 from resolvers.access import DEFAULT_NAMESPACE, IssuedKey, Scope, new_key
 from sluicegate.core.actors import with_included
@@ -33,10 +41,7 @@ async def ensure_bootstrap_key(database: Database, settings: Settings) -> str | 
         raise ConfigurationError(
             f"SLUICEGATE_BOOTSTRAP_KEY is not a key: `sg_` and at least {_SHORTEST_SECRET - 3} ASCII characters."
         )
-    try:
-        return await _bootstrap(database, given)
-    except ConflictError:  # another process was first: what it made is found now
-        return await _bootstrap(database, given)
+    return await _bootstrap(database, given)
 
 
 async def issue_key(
@@ -84,6 +89,7 @@ async def withdraw_key(database: Database, key: int | str) -> ApiKey:
 
 async def _bootstrap(database: Database, given: str | None) -> str | None:
     async with database.write(ALL) as session:
+        await one_at_a_time(session)
         if given is not None:
             if await key_by_hash(session, hash_api_secret(given)) is not None:
                 return None
