@@ -1,5 +1,19 @@
 """Tables, sessions, keyset queries, status transitions and migrations: all SQL of Sluicegate is in this package."""
 
-from models import access, jobs, objects, projects, storages
+from models import (
+    access,
+    dead_letters,
+    deliveries,
+    jobs,
+    objects,
+    outcomes,
+    projects,
+    source_events,
+    storages,
+    sync_configs,
+)
 
-__all__ = ["access", "jobs", "objects", "projects", "storages"]
+__all__ = [
+    "access", "dead_letters", "deliveries", "jobs", "objects", "outcomes", "projects", "source_events", "storages",
+    "sync_configs",
+]  # fmt: skip

@@ -88,15 +88,15 @@ async def known_files(
 
 
 async def known_sources(
-    session: AsyncSession, storage_id: int, after: bytes, upto: bytes | None
+    session: AsyncSession, project_id: int, storage_id: int, after: bytes, upto: bytes | None
 ) -> list[tuple[bytes, str, int, int]]:
     """(key, fingerprint, rows, failed rows) of the first RANGE_LIMIT files read, with after < key ≤ upto."""
     bound = "" if upto is None else " AND source_key <= ?"
     return await _fetch(
         session,
-        "SELECT source_key, fingerprint, rows, failed_rows FROM source_file WHERE storage_id = ?"
+        "SELECT source_key, fingerprint, rows, failed_rows FROM source_file WHERE project_id = ? AND storage_id = ?"
         f" AND source_key > ?{bound} ORDER BY source_key LIMIT {RANGE_LIMIT}",
-        (storage_id, after) if upto is None else (storage_id, after, upto),
+        (project_id, storage_id, after) if upto is None else (project_id, storage_id, after, upto),
     )
 
 
@@ -141,13 +141,17 @@ async def longer_files(
     return {key for (key,) in found}
 
 
-async def record_sources(session: AsyncSession, files: Sequence[tuple[int, int, bytes, str, int, int]]) -> None:
-    """Notes files as read: (namespace, storage, key, fingerprint, rows, failed rows). Fingerprint "": in part."""
+SourceRow = tuple[int, int, int, bytes, str, int, int]
+"""(namespace, project, storage, key, fingerprint, rows, failed rows) of a file. Fingerprint "": read in part."""
+
+
+async def record_sources(session: AsyncSession, files: Sequence[SourceRow]) -> None:
+    """Notes files as read."""
     if files:
         await _execute_many(
             session,
-            "INSERT INTO source_file (namespace_id, storage_id, source_key, fingerprint, rows, failed_rows)"
-            " VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (storage_id, source_key) DO UPDATE SET"
+            "INSERT INTO source_file (namespace_id, project_id, storage_id, source_key, fingerprint, rows, failed_rows)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project_id, storage_id, source_key) DO UPDATE SET"
             " fingerprint = excluded.fingerprint, rows = excluded.rows, failed_rows = excluded.failed_rows",
             files,
         )
@@ -157,17 +161,18 @@ async def enter_read_mode(session: AsyncSession, project_id: int, storage_id: in
     """Before a READ run: files that an earlier BLOB run recorded are known, but not read yet."""
     await _execute(
         session,
-        "INSERT INTO source_file (namespace_id, storage_id, source_key, fingerprint, rows, failed_rows)"
-        " SELECT namespace_id, storage_id, source_key, '', 1, 0 FROM synced_object"
+        "INSERT INTO source_file (namespace_id, project_id, storage_id, source_key, fingerprint, rows, failed_rows)"
+        " SELECT namespace_id, project_id, storage_id, source_key, '', 1, 0 FROM synced_object"
         " WHERE project_id = ? AND storage_id = ? AND row = 0"
-        " AND NOT EXISTS (SELECT 1 FROM source_file WHERE storage_id = ?)",
-        (project_id, storage_id, storage_id),
+        " AND NOT EXISTS (SELECT 1 FROM source_file WHERE project_id = ? AND storage_id = ?)",
+        (project_id, storage_id, project_id, storage_id),
     )
 
 
 async def enter_blob_mode(session: AsyncSession, project_id: int, storage_id: int, now: int) -> None:
     """Before a BLOB run: rows beyond the first, from earlier READ runs, are no records any more."""
-    if not await _fetch(session, "SELECT 1 FROM source_file WHERE storage_id = ? LIMIT 1", (storage_id,)):
+    files = "source_file WHERE project_id = ? AND storage_id = ?"
+    if not await _fetch(session, f"SELECT 1 FROM {files} LIMIT 1", (project_id, storage_id)):
         return
     await _execute(
         session,
@@ -175,7 +180,7 @@ async def enter_blob_mode(session: AsyncSession, project_id: int, storage_id: in
         " WHERE project_id = ? AND storage_id = ? AND row > 0 AND status = 'SYNCED'",
         (now, project_id, storage_id),
     )
-    await _execute(session, "DELETE FROM source_file WHERE storage_id = ?", (storage_id,))
+    await _execute(session, f"DELETE FROM {files}", (project_id, storage_id))
 
 
 async def note_missing_files(session: AsyncSession, job_id: int, keys: Sequence[bytes]) -> None:
@@ -253,9 +258,10 @@ async def _forget_empty_sources(session: AsyncSession, project_id: int, storage_
     """Forgets files without a record that is SYNCED: one that comes back is read again, whatever its fingerprint."""
     await _execute_many(
         session,
-        "DELETE FROM source_file WHERE storage_id = ? AND source_key = ? AND NOT EXISTS (SELECT 1 FROM synced_object"
+        "DELETE FROM source_file WHERE project_id = ? AND storage_id = ? AND source_key = ? AND NOT EXISTS"
+        " (SELECT 1 FROM synced_object"
         " WHERE project_id = ? AND storage_id = ? AND source_key = ? AND status = 'SYNCED')",
-        [(storage_id, key, project_id, storage_id, key) for key in keys],
+        [(project_id, storage_id, key, project_id, storage_id, key) for key in keys],
     )
 
 

@@ -52,7 +52,9 @@ class Job(Scoped, Base):
     counters of a sync run as in `SyncProgress`. `error`: {type, message, providerCode, hint}. `claimed_at`: when the
     lease was taken. `interruptions`: how often in a row a run ended without a word and without progress past
     `resume_point`, which stands for the checkpoint that the last run began from. `last_signal`: what a person asked
-    for last: {signal, reason, by, at}.
+    for last: {signal, reason, by, at}. `sync_config_id`: whose run it is. `range_low`, `range_high`: the keys that a
+    sync covers; runs of one storage into one project whose keys meet wait for each other. `counted`: what of `sync` is
+    in the totals of the configuration already.
     """
 
     __tablename__ = "job"
@@ -61,6 +63,7 @@ class Job(Scoped, Base):
               sqlite_where=_UNFINISHED_SQL, postgresql_where=_UNFINISHED_SQL),
         Index(None, "namespace_id", "id"),
         Index(None, "storage_id", "id"),
+        Index(None, "sync_config_id", "id"),
         Index("ix_job_unfinished", "status", sqlite_where=_UNFINISHED_SQL, postgresql_where=_UNFINISHED_SQL),
         TABLE_ARGS,
     )  # fmt: skip
@@ -81,6 +84,10 @@ class Job(Scoped, Base):
     sync: Mapped[dict[str, Any] | None] = mapped_column(Json)
     storage_id: Mapped[int | None] = mapped_column(ForeignKey("storage.id"))
     project_id: Mapped[int | None] = mapped_column(ForeignKey("project.id"))
+    sync_config_id: Mapped[int | None] = mapped_column(BigInteger)
+    range_low: Mapped[bytes | None]
+    range_high: Mapped[bytes | None]
+    counted: Mapped[dict[str, Any] | None] = mapped_column(Json)
     scheduled_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = created_at()
     updated_at: Mapped[datetime] = mapped_column(default=now)

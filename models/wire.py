@@ -18,7 +18,7 @@ from sqlalchemy.orm import make_transient_to_detached
 from models.base import Base, UtcDateTime
 from sluicegate.core.clock import from_micros, to_micros
 
-NEVER_SENT = frozenset({"sealed_secrets", "secret_hash"})
+NEVER_SENT = frozenset({"sealed_secrets", "sealed_webhook_secret", "secret_hash"})
 """Columns that stay in the database."""
 
 UNSTORED = ("tick",)

@@ -129,7 +129,7 @@ async def find_source(services: Services, grant: Grant) -> Source:
         if row is None or storage is None or storage.deleted_at is not None:
             raise NotFoundError("No such object.")
         # In READ mode an object is a record of a file, and its fingerprint is the record's.
-        file = await session.get(SourceFile, (storage.id, row.source_key)) if _is_record(row) else None
+        file = await session.get(SourceFile, (row.project_id, storage.id, row.source_key)) if _is_record(row) else None
     if grant.link is not None and grant.link.digest != digest_of(row.fingerprint):
         raise ConflictError("The object has changed since the link was made.")
     fingerprint = (file.fingerprint or None if file else None) if _is_record(row) else row.fingerprint

@@ -72,7 +72,7 @@ async def import_reads(run: Run, entries: Sequence[Entry], upto: bytes | None) -
 
     async def fetch(after: bytes, bound: bytes | None) -> list[_KnownSource]:
         async with run.database.read(ALL) as session:
-            return await catalogue.known_sources(session, plan.storage_id, after, bound)
+            return await catalogue.known_sources(session, plan.project_id, plan.storage_id, after, bound)
 
     async for part, known, last in merge(entries, run.position.after, upto, fetch):
         steps, rest, missing = _diff(run, part, known, await rejected(plan.filters, part))

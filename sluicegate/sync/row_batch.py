@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models import catalogue
-from models.catalogue import Known, ObjectRow
+from models.catalogue import Known, ObjectRow, SourceRow
 from models.database import ALL, AsyncSession
 from models.objects import ObjectStatus
 from sluicegate.core.clock import now, to_micros
@@ -23,7 +23,7 @@ class RowBatch:
         self._run = run
         self._results: list[FileResult] = []
         self._objects: list[ObjectRow] = []
-        self._sources: list[tuple[int, int, bytes, str, int, int]] = []
+        self._sources: list[SourceRow] = []
         self._shrunk: list[tuple[bytes, int]] = []
         self.size = self.bytes = 0
 
@@ -89,12 +89,11 @@ class RowBatch:
         await catalogue.note_missing_rows(session, self._run.job_id, plan.project_id, plan.storage_id, self._shrunk)
 
 
-def source_row(
-    run: Run, entry: Entry, rows: int, failed: int, *, complete: bool = True
-) -> tuple[int, int, bytes, str, int, int]:
+def source_row(run: Run, entry: Entry, rows: int, failed: int, *, complete: bool = True) -> SourceRow:
     """The note that a file was read; not `complete`: it is known, and will be read again."""
     plan = run.plan
-    return plan.namespace_id, plan.storage_id, entry.key, entry.fingerprint if complete else "", rows, failed
+    fingerprint = entry.fingerprint if complete else ""
+    return plan.namespace_id, plan.project_id, plan.storage_id, entry.key, fingerprint, rows, failed
 
 
 def changed_rows(
