@@ -71,6 +71,17 @@ class Entry(NamedTuple):
     mime_type: str | None = None
 
 
+class Described(NamedTuple):
+    """One object as `stat` finds it.
+
+    `entry`: as a listing gives it, but that `modified` may lack its fraction of a second. `metadata`: what the owner
+    wrote to it, names in lower case, and `content-type` where the source has one and the owner none of that name.
+    """
+
+    entry: Entry
+    metadata: Mapping[str, str]
+
+
 class Page(NamedTuple):
     """Part of a listing. `cursor`: JSON from which `list` goes on after this page, in this or another process."""
 
@@ -117,13 +128,39 @@ class Provider(Protocol):
     """One open storage."""
 
     def list(
-        self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
+        self,
+        *,
+        recursive: bool = True,
+        cursor: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        prefix: bytes = b"",
     ) -> AsyncGenerator[Page]:
         """Everything under the storage's path, in ascending byte order of the key, from `cursor` on, in pages.
 
-        `limit`: stop asking the source after about so many entries. Not recursive: only the top level. No page is
-        empty; an empty source has none. Use with `contextlib.aclosing`: a page may be on its way.
+        `limit`: stop asking the source after about so many entries. Not recursive: only the top level. `prefix`: of
+        all this only the keys that start with it, whether it names a folder, half a name or nothing; the source is not
+        asked for others. A cursor holds for another prefix too. No page is empty; an empty source has none.
+        Use with `contextlib.aclosing`: a page may be on its way.
         Raises RunError: ThrottledError and RetriableError may be tried again from the last page's cursor.
+        """
+        ...
+
+    async def stat(self, key: bytes) -> Described | None:
+        """One object, without its bytes; None when it is gone, and for a key outside the storage's path.
+
+        Gone is what the source says of the object itself; never a refusal, or the whole bucket or folder missing.
+        Raises RunError as `read` does.
+        """
+        ...
+
+    async def tags(self, key: bytes) -> Mapping[str, str]:
+        """The object's tags. Raises RunError as `read` does, NotImplementedError without TAGS."""
+        ...
+
+    def content_hash(self, entry: Entry) -> str | None:
+        """What objects of the same content share, as far as the listing tells; None where the bytes must be hashed.
+
+        `md5:<hex>:<size>`, comparable with a hash made of the bytes; or `<other kind>:<value>:<size>`. No request.
         """
         ...
 

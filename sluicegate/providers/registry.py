@@ -78,11 +78,23 @@ class ProviderSpec:
         return cast("ProviderPackage", import_module(self.module))
 
 
-_S3 = frozenset({Capability.TEMPORARY_URL, Capability.CONTENT_HASH, Capability.WRITE, Capability.ASSUME_ROLE})
+_S3 = frozenset(
+    {
+        Capability.TAGS,
+        Capability.METADATA,
+        Capability.TEMPORARY_URL,
+        Capability.CONTENT_HASH,
+        Capability.WRITE,
+        Capability.ASSUME_ROLE,
+    }
+)
+_S3_SOURCES = _PATH_SOURCES | {MappingSource.TAG, MappingSource.METADATA}
 _SPECS = {
     spec.type: spec
     for spec in (
-        ProviderSpec(ProviderType.S3, "Amazon S3 and compatible", "sluicegate.providers.s3", "bucket/prefix", _S3),
+        ProviderSpec(
+            ProviderType.S3, "Amazon S3 and compatible", "sluicegate.providers.s3", "bucket/prefix", _S3, _S3_SOURCES
+        ),
         ProviderSpec(ProviderType.LOCAL, "Local folder", "sluicegate.providers.local", "folder/path", frozenset()),
     )
 }

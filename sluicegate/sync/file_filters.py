@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+from typing import Any, Self
 
 from sluicegate.core.clock import to_micros
 from sluicegate.core.errors import InvalidError, SkippableError
 from sluicegate.core.text import clean_text
 from sluicegate.providers.base import Entry
-from sluicegate.sync.filters import RECORDS_RULE, Filters, LinearError, Rule, linear, regex_rule
-from sluicegate.sync.globs import GlobError, alternation, translate
+from sluicegate.sync.filters import RECORDS_RULE, Filters, Rule, regex_rule
+from sluicegate.sync.glob_forms import glob_matcher
+from sluicegate.sync.globs import GlobError, translate
+from sluicegate.sync.linear import LinearError
 from sluicegate.sync.media import mime_and_modality
 
 MIN_SIZE = "min_size_bytes"
@@ -46,6 +49,25 @@ class FileFilters:
     modified_after: datetime | None = None
     modified_before: datetime | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        """What is given, under the names of the schema; times in RFC 3339."""
+        values = {camel(field.name): getattr(self, field.name) for field in fields(self)}
+        return {name: _plain(value) for name, value in values.items() if value is not None and value not in ("", (), [])}
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Self:
+        """What `to_json` made."""
+        given = {field.name: value.get(camel(field.name)) for field in fields(cls)}
+        for name in ("modified_after", "modified_before"):
+            given[name] = None if given[name] is None else datetime.fromisoformat(given[name])
+        return cls(**{name: item for name, item in given.items() if item is not None})
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return value if isinstance(value, str | int) else list(value)
+
 
 def compile_filters(given: FileFilters, *, base: str, records_only: bool, path: Sequence[str]) -> Filters:
     """The rules, cheapest first. `base`: the start of every key, up to the slash that globs are relative to.
@@ -60,10 +82,10 @@ def compile_filters(given: FileFilters, *, base: str, records_only: bool, path: 
         rules.append(_mime_rule(given.mime_types, (*path, "mimeTypes")))
     if given.include_patterns:
         takes = _globs(given.include_patterns, base, (*path, "includePatterns"))
-        rules.append((INCLUDE, lambda _, text: takes(text) is not None))
+        rules.append((INCLUDE, lambda _, text: takes(text)))
     if given.exclude_patterns:
         leaves = _globs(given.exclude_patterns, base, (*path, "excludePatterns"))
-        rules.append((EXCLUDE, lambda _, text: leaves(text) is None))
+        rules.append((EXCLUDE, lambda _, text: not leaves(text)))
     if given.regex:
         rules.append(regex_rule(_text(given.regex, (*path, "regex")), path=(*path, "regex")))
     if records_only:
@@ -139,18 +161,17 @@ def _mime_rule(values: Sequence[str], path: Sequence[str]) -> Rule:
     return MIME_TYPES, passes
 
 
-def _globs(values: Sequence[str], base: str, path: Sequence[str]) -> Callable[[str], object | None]:
+def _globs(values: Sequence[str], base: str, path: Sequence[str]) -> Callable[[str], bool]:
     for place, value in _each(values, path):
         try:
             translate(value)
         except GlobError as error:
             raise InvalidError(error.reason, path=place, hint=error.hint) from None
     try:
-        compiled = linear(alternation(dict.fromkeys(values), base), memory=_GLOB_MEMORY_BYTES)
+        return glob_matcher(values, base, memory=_GLOB_MEMORY_BYTES)
     except LinearError:
         hint = "Give fewer or shorter patterns; long rows of ? and classes and nested braces count most."
         raise InvalidError("The patterns are too large together.", path=path, hint=hint) from None
-    return compiled.fullmatch
 
 
 def _each(values: Sequence[str], path: Sequence[str]) -> list[tuple[tuple[str, ...], str]]:

@@ -7,13 +7,11 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
-from typing import Any
-
-import re2
 
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
+from sluicegate.sync.linear import Linear, LinearError, linear
 from sluicegate.sync.records import has_records
 
 FOLDER_MARKER = "folder_marker"
@@ -23,7 +21,6 @@ UNSUPPORTED = "unsupported"
 
 MAX_PATTERN_LENGTH = 4_096
 BREATH_SECONDS = 0.01
-_MEMORY_BYTES = 8 << 20
 # What Python's and Perl's engines have and RE2 gives up for linear time (RE2's published syntax page).
 _BEYOND_RE2 = (
     (re.compile(r"\(\?<?[=!]"), "look-ahead and look-behind"),
@@ -32,11 +29,6 @@ _BEYOND_RE2 = (
     (re.compile(r"\(\?\("), "conditional groups"),
     (re.compile(r"\\Z"), r"\Z (write \z or $)"),
 )
-
-
-# google-re2 ships no types.
-_re2: Any = re2
-_RE2_ERROR: type[Exception] = _re2.error
 
 
 Rule = tuple[str, Callable[[Entry, str], bool]]
@@ -61,14 +53,23 @@ class Filters:
 
 async def rejected(filters: Filters, entries: Sequence[Entry]) -> dict[bytes, str]:
     """Key → the rule that leaves it out. Others get their turn meanwhile: a hostile regex takes tens of ms a path."""
-    if not filters.rules:
+    rules = filters.rules
+    if not rules:
         return {entry.key: FOLDER_MARKER for entry in entries if entry.size == 0 and entry.key.endswith(b"/")}
     found: dict[bytes, str] = {}
     breathed = monotonic()
+    # What `Filters.rejects` does, in place: the calls would cost as much as the rules.
     for entry in entries:
-        rule = filters.rejects(entry, path_of(entry))
-        if rule is not None:
-            found[entry.key] = rule
+        key, size, _, _, path, _ = entry
+        if size == 0 and key.endswith(b"/"):
+            found[key] = FOLDER_MARKER
+            continue
+        if path is None:
+            path = text_of_key(key)
+        for name, passes in rules:
+            if not passes(entry, path):
+                found[key] = name
+                break
         if monotonic() - breathed > BREATH_SECONDS:
             await asyncio.sleep(0)
             breathed = monotonic()
@@ -78,38 +79,22 @@ async def rejected(filters: Filters, entries: Sequence[Entry]) -> dict[bytes, st
 def regex_rule(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> Rule:
     """Objects whose key matches from its start. Raises InvalidError as `compile_regex` does."""
     match = compile_regex(pattern, path=path).match
-    return REGEX, lambda _, text: match(text) is not None
+    return REGEX, lambda _, text: match(text)
 
 
 RECORDS_RULE: Rule = (UNSUPPORTED, lambda _, text: has_records(text))
 """Files that have records."""
 
 
-class LinearError(ValueError):
-    """RE2 does not take a pattern; the message is its own."""
-
-
-def linear(pattern: str, *, memory: int = _MEMORY_BYTES) -> Any:
-    """A compiled RE2 pattern that takes at most `memory` bytes. Raises LinearError, and UnicodeEncodeError."""
-    options: Any = _re2.Options()
-    options.log_errors = False
-    options.max_mem = memory
-    try:
-        return _re2.compile(pattern, options)
-    except _RE2_ERROR as error:
-        detail = error.args[0]
-        raise LinearError(detail.decode("utf-8", "replace") if isinstance(detail, bytes) else str(detail)) from None
-
-
-def compile_regex(pattern: str, *, path: Sequence[str] = ("regexFilter",)) -> Any:
-    """A RE2 pattern, matched from the start of the key in time linear in its length.
+def compile_regex(pattern: str, *, path: Sequence[str] = ("regexFilter",), groups: bool = False) -> Linear:
+    """A RE2 pattern, matched in time linear in the length of a key. `groups`: what its groups hold will be asked for.
 
     Raises InvalidError that names what RE2 lacks (https://github.com/google/re2/wiki/Syntax) or what is malformed.
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise InvalidError(f"The regex is longer than {MAX_PATTERN_LENGTH} characters.", path=path)
     try:
-        return linear(pattern)
+        return linear(pattern, groups=groups)
     except LinearError as error:
         reason = str(error)
         for syntax, name in _BEYOND_RE2:

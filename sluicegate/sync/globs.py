@@ -18,6 +18,8 @@ from collections.abc import Iterable
 _POSIX_CLASS = re.compile(r"\[:\w*:\]")
 MAX_BRANCHES = 16
 _ANY_FOLDERS = "(?:.*/)?"
+_LITERAL_START = re.compile(r"(?:[^*?\[{}\\]|\\.)*", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 class GlobError(ValueError):
@@ -38,6 +40,25 @@ def alternation(globs: Iterable[str], base: str) -> str:
 
 def translate(glob: str) -> str:
     """One glob as RE2 syntax, where `.` matches a line feed too. Raises GlobError."""
+    translation, rooted, folder = _read(glob)
+    pattern = translation.run() + ("/.*" if folder else "")
+    return pattern if rooted or translation.slashes else _ANY_FOLDERS + pattern
+
+
+def literal_start(glob: str) -> str:
+    """The text that every path below the source path which a valid glob takes starts with; empty for any folder."""
+    translation, rooted, folder = _read(glob)
+    translation.run()
+    if not (rooted or translation.slashes):
+        return ""
+    found = _LITERAL_START.match(translation.glob)
+    assert found is not None
+    whole = found.end() == len(translation.glob)
+    return _ESCAPE.sub(r"\1", found[0]) + ("/" if whole and folder else "")
+
+
+def _read(glob: str) -> tuple[_Translation, bool, bool]:
+    """What is to be translated, whether it is of the whole path because of a slash at its start, and of a folder."""
     if glob.startswith("!"):
         raise GlobError("No pattern is negated by a !.", r"Put it among the other patterns, or write \! for the sign.")
     folder = glob.endswith("/") and not _escaped(glob, len(glob) - 1)
@@ -46,9 +67,7 @@ def translate(glob: str) -> str:
     body = body.removeprefix("/")
     if not body:
         raise GlobError("The pattern is empty.", "Leave it out; ** takes everything.")
-    translation = _Translation(body)
-    pattern = translation.run() + ("/.*" if folder else "")
-    return pattern if rooted or translation.slashes else _ANY_FOLDERS + pattern
+    return _Translation(body), rooted, folder
 
 
 class _Translation:

@@ -57,9 +57,13 @@ class Files:
         async with self.gateway.services.database.write(self.storage.namespace_id) as session:
             session.add(
                 SourceFile(
-                    project_id=self.storage.project_id, storage_id=self.storage.id, source_key=name.encode(),
-                    fingerprint=fingerprint, rows=2, failed_rows=0,
-                )  # fmt: skip
+                    project_id=self.storage.project_id,
+                    storage_id=self.storage.id,
+                    source_key=name.encode(),
+                    fingerprint=fingerprint,
+                    rows=2,
+                    failed_rows=0,
+                )
             )
 
     def link(self, row: SyncedObject, *, viewer: Viewer | None = None) -> str:

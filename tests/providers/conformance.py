@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from contextlib import AbstractAsyncContextManager, aclosing
+from hashlib import md5
 from typing import Any
 
 import pytest
@@ -19,6 +20,10 @@ ODD_KEYS = [
     "\U0010ffff".encode(), "\uffee".encode(),
     b"pct%2Fx", b"pct%20x", b"pct%", b"q?x=1&y#z", b"quote'\"", b"<&>]]>", b"star*~()!$,;:@=", b"brack[et]{s}|^`",
     LONG,
+]  # fmt: skip
+NO_PREFIXES = [
+    b"", b"nothing/", b"b/c/", b"b//", b"../", b"b/../", b"./", b"b/./c", b"/", b"\x00", b"\xff", b"p" * 2000,
+    b"p" * 300 + b"/",
 ]  # fmt: skip
 SPACED_KEYS = [b"plus+one", b"plus+two three", b" leading", b"trailing ", b"in side"]
 
@@ -123,6 +128,65 @@ class ProviderConformance:
         async with source.open() as provider:
             found = await entries_of(provider, recursive=False)
         assert [entry.key for entry in found] == [b"a", b"b-c", b"z"]
+
+    async def test_a_prefix_names_a_folder_half_a_name_or_nothing(self, source: Source) -> None:
+        for key in self.keys:
+            await source.put(key, b"1")
+        prefixes = {key[:size] for key in self.keys for size in (1, 2, len(key) - 1, len(key))} | set(NO_PREFIXES)
+        async with source.open() as provider:
+            everything = await entries_of(provider)
+            for prefix in sorted(prefixes):
+                expected = [entry for entry in everything if entry.key.startswith(prefix)]
+                assert await entries_of(provider, prefix=prefix) == expected, prefix
+            for prefix in (b"", b"b", b"b/", b"b-", b"b/d", b"a"):
+                expected = [entry for entry in everything if entry.key.startswith(prefix) and b"/" not in entry.key]
+                assert await entries_of(provider, prefix=prefix, recursive=False) == expected, prefix
+
+    async def test_a_cursor_goes_on_within_a_prefix_whichever_it_was_made_with(self, source: Source) -> None:
+        keys = [b"b-c", b"b-d/x", b"b/c", b"b/d-e", b"b/d/e", b"b/d/f", b"b0", b"c-", b"c/x"]
+        for key in keys:
+            await source.put(key, b"1")
+        prefixes = (b"", b"b", b"b/", b"b/d", b"b/d/", b"b-d/", b"c", b"d", b"a")
+        for made in prefixes:
+            for place in range(1, 1 + len([key for key in keys if key.startswith(made)])):
+                async with source.open() as provider, aclosing(provider.list(prefix=made, limit=place)) as pages:
+                    last = [page async for page in pages][-1]
+                cursor, after = json.loads(json.dumps(last.cursor)), last.entries[-1].key
+                for prefix in prefixes:
+                    async with source.open() as provider:  # which knows nothing yet of the order
+                        rest = await entries_of(provider, prefix=prefix, cursor=cursor)
+                    assert [e.key for e in rest] == [key for key in keys if key > after and key.startswith(prefix)]
+
+    async def test_stat_finds_what_the_listing_does(self, source: Source) -> None:
+        for number, key in enumerate(self.keys):
+            await source.put(key, b"x" * number)
+        async with source.open() as provider:
+            for entry in await entries_of(provider):
+                found = await provider.stat(entry.key)
+                assert found is not None, entry.key
+                assert found.entry._replace(modified=None) == entry._replace(modified=None)
+                assert entry.modified is not None
+                assert found.entry.modified in (entry.modified, entry.modified // 1_000_000 * 1_000_000)
+
+    async def test_stat_of_what_is_gone_or_no_object(self, source: Source) -> None:
+        for key in (b"goes", b"folder/file"):
+            await source.put(key, b"1")
+        async with source.open() as provider:
+            assert await provider.stat(b"goes") is not None
+            await source.delete(b"goes")
+            for key in (b"goes", b"folder", b"folder/no", b"no/such/folder", b"folder/file/no", b"n" * 300):
+                assert await provider.stat(key) is None, key
+
+    async def test_the_same_content_has_the_same_hash_or_none(self, source: Source) -> None:
+        bodies = {b"one": b"1", b"same": b"1", b"other": b"2"}
+        for key, body in bodies.items():
+            await source.put(key, body)
+        async with source.open() as provider:
+            found = {entry.key: provider.content_hash(entry) for entry in await entries_of(provider)}
+        assert found in (
+            dict.fromkeys(bodies),
+            {key: f"md5:{md5(body).hexdigest()}:1" for key, body in bodies.items()},
+        )
 
     async def test_a_change_changes_the_fingerprint_and_a_deletion_the_listing(self, source: Source) -> None:
         for key in (b"changes", b"goes", b"stays"):

@@ -18,6 +18,7 @@ from sluicegate.core.text import text_of_key
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+NOT_THERE = GONE | {errno.ENAMETOOLONG}
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
 
 
@@ -51,9 +52,7 @@ class Folder:
 
     def open_file(self, key: bytes) -> int:
         """A descriptor of a regular file. Raises SkippableError when there is none or it is refused, RetriableError."""
-        *below, name = key.split(b"/")
-        if b"\x00" in key or any(part in (b"", b".", b"..") for part in (*below, name)):
-            raise _gone(key)
+        *below, name = _parts(key)
         try:
             with self.open(below) as folder:
                 if not stat.S_ISREG(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode):
@@ -65,6 +64,21 @@ class Folder:
             os.close(opened)
             raise _gone(key)
         return opened
+
+    def state_of(self, key: bytes) -> os.stat_result:
+        """A regular file's state, unopened. Raises SkippableError when there is none or it is refused, RetriableError.
+
+        FatalError when the folder itself is gone.
+        """
+        *below, name = _parts(key)
+        try:
+            with self.open(below) as folder:
+                state = os.stat(name, dir_fd=folder, follow_symlinks=False)
+        except OSError as error:
+            raise file_error(error, key) from None
+        if not stat.S_ISREG(state.st_mode):
+            raise _gone(key)
+        return state
 
 
 def fingerprint_of(found: os.stat_result) -> str:
@@ -91,7 +105,7 @@ def folder_error(error: OSError, path: bytes) -> RunError:
 
 def file_error(error: OSError, key: bytes) -> RunError:
     """For one file that cannot be opened or read."""
-    if error.errno in GONE or error.errno == errno.ENAMETOOLONG:
+    if error.errno in NOT_THERE:
         return _gone(key)
     if error.errno in _DENIED:
         return SkippableError(
@@ -101,6 +115,14 @@ def file_error(error: OSError, key: bytes) -> RunError:
             hint="Give the gateway's user the right to read it.",
         )
     return RetriableError("The file cannot be read.", provider_code=errno.errorcode.get(error.errno or 0))
+
+
+def _parts(key: bytes) -> list[bytes]:
+    """The components of a key. Raises SkippableError for what no file's path is: `..` would lead out of the folder."""
+    parts = key.split(b"/")
+    if b"\x00" in key or not {b"", b".", b".."}.isdisjoint(parts):
+        raise _gone(key)
+    return parts
 
 
 def _gone(key: bytes) -> SkippableError:

@@ -12,12 +12,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sluicegate.core.errors import ErrorCode, FatalError, InvalidError, RetriableError, SkippableError
-from sluicegate.providers.base import Check, CheckStatus, Content, Entry, Page, ProviderContext
+from sluicegate.providers.base import Check, CheckStatus, Content, Described, Entry, Page, ProviderContext
 from sluicegate.providers.checking import Finding, run_steps
 from sluicegate.providers.cursor import make_cursor, read_cursor
 from sluicegate.providers.local.files import Folder, file_error, fingerprint_of
 from sluicegate.providers.local.settings import Settings, root_of
-from sluicegate.providers.local.walk import walk
+from sluicegate.providers.local.walk import entry_of, walk
 from sluicegate.providers.throttle import Throttle
 
 PAGE_FILES = 1000
@@ -73,13 +73,18 @@ class LocalProvider:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work, *values)
 
     def list(
-        self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
+        self,
+        *,
+        recursive: bool = True,
+        cursor: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        prefix: bytes = b"",
     ) -> AsyncGenerator[Page, None]:
         """Regular files in byte order of their path, a page being at most 1,000 of them."""
-        return self._pages(recursive=recursive, after=read_cursor(cursor), limit=limit)
+        files = walk(self._folder, recursive=recursive, after=read_cursor(cursor), prefix=prefix)
+        return self._pages(files, limit)
 
-    async def _pages(self, *, recursive: bool, after: bytes | None, limit: int | None) -> AsyncGenerator[Page, None]:
-        files = walk(self._folder, recursive=recursive, after=after)
+    async def _pages(self, files: Iterator[Entry], limit: int | None) -> AsyncGenerator[Page, None]:
         remaining = limit
         while remaining is None or remaining > 0:
             size = PAGE_FILES if remaining is None else min(PAGE_FILES, remaining)
@@ -120,6 +125,25 @@ class LocalProvider:
         """The file's bytes."""
         return self._open(key, start, end, fingerprint)
 
+    async def stat(self, key: bytes) -> Described | None:
+        """The file's size and times."""
+        await self.throttle.request()
+        try:
+            state = await self.run(self._folder.state_of, key)
+        except SkippableError as error:
+            if error.code is ErrorCode.PROVIDER_NOT_FOUND:
+                return None
+            raise
+        return Described(entry_of(key, state), {})
+
+    async def tags(self, key: bytes) -> Mapping[str, str]:
+        """Files have none."""
+        raise NotImplementedError
+
+    def content_hash(self, entry: Entry) -> str | None:
+        """None: a folder knows nothing of what is in its files."""
+        del entry
+
     async def temporary_url(self, key: bytes, *, seconds: int) -> str | None:
         """None: files have no links of their own."""
         del key, seconds
@@ -139,7 +163,7 @@ class LocalProvider:
         return Finding("The folder is there.")
 
     async def _first(self, size: int) -> list[Entry]:
-        async with aclosing(self._pages(recursive=True, after=None, limit=size)) as pages:
+        async with aclosing(self.list(limit=size)) as pages:
             return [entry async for page in pages for entry in page.entries]
 
     async def _list(self) -> Finding:

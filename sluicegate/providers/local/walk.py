@@ -14,7 +14,7 @@ from typing import NamedTuple
 from sluicegate.core.errors import ErrorCode, FatalError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
-from sluicegate.providers.local.files import GONE, Folder, fingerprint_of, folder_error
+from sluicegate.providers.local.files import NOT_THERE, Folder, fingerprint_of, folder_error
 
 MAX_NAMES = 1_000_000
 MAX_DEPTH = 512
@@ -27,10 +27,18 @@ class _Name(NamedTuple):
     entry: Entry | None
 
 
-def walk(folder: Folder, *, recursive: bool, after: bytes | None) -> Iterator[Entry]:
-    """The entries after the key `after`. Raises RunError."""
-    pending = [iter(_names(folder, b"", after))]
-    prefixes = [b""]
+def walk(folder: Folder, *, recursive: bool, after: bytes | None, prefix: bytes = b"") -> Iterator[Entry]:
+    """The entries after the key `after` that start with `prefix`, from the deepest folder on that it names.
+
+    Raises RunError.
+    """
+    base = prefix[: prefix.rfind(b"/") + 1]
+    if not _can_hold(base) or (base and not recursive):
+        with folder.open():  # that it is there at all
+            return
+    start = prefix[len(base) :]
+    pending = [iter([name for name in _names(folder, base, after) if name.order.startswith(start)])]
+    prefixes = [base]
     while pending:
         name = next(pending[-1], None)
         if name is None:
@@ -44,6 +52,11 @@ def walk(folder: Folder, *, recursive: bool, after: bytes | None) -> Iterator[En
                 raise _too_much(f"Folders are nested deeper than {MAX_DEPTH} levels at {text_of_key(path[:200])}.")
             pending.append(iter(_names(folder, path, after)))
             prefixes.append(path)
+
+
+def _can_hold(base: bytes) -> bool:
+    """Whether files can have paths that begin so: `..` would lead out of the folder, and no file is called that."""
+    return b"\x00" not in base and {b"", b".", b".."}.isdisjoint(base.split(b"/")[:-1])
 
 
 def _names(folder: Folder, prefix: bytes, after: bytes | None) -> list[_Name]:
@@ -65,7 +78,7 @@ def _names(folder: Folder, prefix: bytes, after: bytes | None) -> list[_Name]:
                 if len(found) > MAX_NAMES:
                     raise _too_much(f"The folder {text_of_key(prefix) or '.'} holds more than {MAX_NAMES:,} names.")
     except OSError as error:
-        if prefix and error.errno in GONE:
+        if prefix and error.errno in NOT_THERE:
             return []  # removed since its parent was read, and everything in it with it
         raise folder_error(error, prefix) from None
     found.sort()
@@ -79,6 +92,11 @@ def _entry(item: os.DirEntry[str], key: bytes) -> Entry | None:
         return None
     if not stat.S_ISREG(state.st_mode):
         return None
+    return entry_of(key, state)
+
+
+def entry_of(key: bytes, state: os.stat_result) -> Entry:
+    """A regular file as an entry."""
     return Entry(key, state.st_size, state.st_mtime_ns // 1000, fingerprint_of(state))
 
 

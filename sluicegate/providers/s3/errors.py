@@ -16,6 +16,7 @@ from sluicegate.core.errors import ErrorCode, FatalError, RetriableError, RunErr
 from sluicegate.providers.s3.xml import MalformedXmlError, namespace_of, parse_xml, text_of
 
 MAX_RETRY_AFTER = 300.0
+NOT_IMPLEMENTED = 501
 
 _AUTH = {
     "InvalidAccessKeyId": (
@@ -95,7 +96,7 @@ def run_error(answer: Answer, *, bucket: str, role: bool = False, in_object: boo
         return ThrottledError(
             "The server asks to slow down.", provider_code=code or str(status), retry_after=answer.retry_after
         )
-    if code in _RETRIABLE or status >= 500 or status == 408:
+    if code in _RETRIABLE or (status >= 500 and status != NOT_IMPLEMENTED) or status == 408:
         return RetriableError(
             f"The server failed with status {status}.",
             provider_code=code or str(status),

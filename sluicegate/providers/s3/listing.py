@@ -25,14 +25,17 @@ class Lister:
     after in either order: so the walk goes on behind the last one, and nothing is passed over.
     """
 
-    def __init__(self, client: S3Client, prefix: bytes, order: Order, *, after: bytes | None) -> None:
+    def __init__(
+        self, client: S3Client, prefix: bytes, order: Order, *, after: bytes | None, same: bool = True
+    ) -> None:
+        """`same`: what came up to `after` was listed with this prefix."""
         self._client = client
         self._prefix = prefix
         self._order = order
         self._after = after  # where to go on: behind this key
         self._handed_on = after
         self._token: str | None = None
-        if order.by_folder is None and after is not None and b"/" in after[len(prefix) :]:
+        if order.by_folder is None and same and after is not None and b"/" in after[len(prefix) :]:
             order.by_folder = False  # else the listing that came so far would have been a walk, and its cursor say so
 
     async def pages(self, limit: int | None) -> AsyncGenerator[Page, None]:

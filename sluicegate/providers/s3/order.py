@@ -40,7 +40,9 @@ class Order:
         self.by_folder = not page.entries or not page.entries[0].key.startswith(folder + b"/")
 
     async def learn_after(self, client: S3Client, prefix: bytes, after: bytes) -> None:
-        """The same before a start behind `after`, a key of no folder: by folder, `after/…` would be passed over."""
-        if not after.endswith(b"/"):
+        """The same before a start behind `after`: by folder, `after/…` would be passed over."""
+        if after.find(b"/", len(prefix)) >= 0:
+            await self.learn(client, prefix, [after])
+        elif not after.endswith(b"/"):
             inside = await fetch_page(client, after + b"/", 1, {})
             await self.learn(client, prefix, [entry.key for entry in inside.entries])

@@ -7,6 +7,7 @@ space, which is also what every AWS SDK takes it for. A server that does not ech
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -28,6 +29,7 @@ from sluicegate.providers.s3.xml import (
 
 _MICROSECOND = timedelta(microseconds=1)
 _NOT_XML = bytes(set(range(32)) - set(b"\t\n\r"))
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 NO_ETAG = "@"
 """Begins the fingerprint of an object without an ETag: the time it was written stands in for it."""
 _FIELDS = ("Key", "LastModified", "ETag", "Size")
@@ -64,6 +66,17 @@ def parse_page(body: bytes) -> ListPage:
     return ListPage(
         entries, prefixes, text_of(root, "IsTruncated") == "true", text_of(root, "NextContinuationToken") or None
     )
+
+
+def content_hash(entry: Entry) -> str | None:
+    """`md5:<hex>:<size>` or `etag:<etag>:<size>`; None without an ETag or a size.
+
+    With SSE-KMS and SSE-C an ETag looks like an MD5 and is another hash: it then equals no other object's.
+    """
+    tag, _, size = entry.fingerprint.rpartition("-")
+    if entry.size is None or tag.startswith(NO_ETAG):
+        return None
+    return f"md5:{tag.lower()}:{size}" if _MD5.fullmatch(tag) else f"etag:{tag}:{size}"
 
 
 def _parse(body: bytes) -> Node:

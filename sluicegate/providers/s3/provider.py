@@ -7,13 +7,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sluicegate.core.net import Connector
-from sluicegate.providers.base import Check, Content, Page, ProviderContext
-from sluicegate.providers.cursor import read_cursor
+from sluicegate.providers.base import Check, Content, Described, Entry, Page, ProviderContext
 from sluicegate.providers.s3.checks import run_checks
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.credentials import credential_source
+from sluicegate.providers.s3.describing import describe, tags_of
 from sluicegate.providers.s3.listing import Lister
 from sluicegate.providers.s3.order import Order
+from sluicegate.providers.s3.pages import content_hash
+from sluicegate.providers.s3.place import marked, nothing, place_of
 from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import Settings
 from sluicegate.providers.s3.signing import encode_path
@@ -32,17 +34,36 @@ class S3Provider:
         self._order = Order()
 
     def list(
-        self, *, recursive: bool = True, cursor: Mapping[str, Any] | None = None, limit: int | None = None
+        self,
+        *,
+        recursive: bool = True,
+        cursor: Mapping[str, Any] | None = None,
+        limit: int | None = None,
+        prefix: bytes = b"",
     ) -> AsyncGenerator[Page, None]:
         """Keys below the prefix in byte order, a page being at most 1,000 of them."""
-        after = read_cursor(cursor)
-        if not recursive:
-            return Walk(self._client, self._prefix, recursive=False, after=after).pages(limit)
-        if cursor is not None and cursor.get("walk") is True:
+        place = place_of(self._prefix, prefix, cursor, recursive=recursive)
+        if place is None:
+            return nothing()
+        if recursive and place.by_folder:
             self._order.by_folder = True
-        if self._order.by_folder:
-            return Walk(self._client, self._prefix, recursive=True, after=after).pages(limit)
-        return Lister(self._client, self._prefix, self._order, after=after).pages(limit)
+        if not recursive or self._order.by_folder:
+            listing: Walk | Lister = Walk(self._client, place.prefix, recursive=recursive, after=place.after)
+        else:
+            listing = Lister(self._client, place.prefix, self._order, after=place.after, same=place.same)
+        return marked(listing.pages(limit), self._prefix, place.prefix)
+
+    async def stat(self, key: bytes) -> Described | None:
+        """A HEAD, and a GET of a byte where its answer does not say what is wrong."""
+        return await describe(self._client, key) if key.startswith(self._prefix) else None
+
+    async def tags(self, key: bytes) -> Mapping[str, str]:
+        """GetObjectTagging."""
+        return await tags_of(self._client, key)
+
+    def content_hash(self, entry: Entry) -> str | None:
+        """From the ETag: the MD5, or for multipart uploads that of the parts' MD5s, the same for the same parts."""
+        return content_hash(entry)
 
     def read(
         self, key: bytes, *, start: int = 0, end: int | None = None, fingerprint: str | None = None
