@@ -12,6 +12,7 @@ from sluicegate.core.clock import to_micros
 from sluicegate.core.errors import InvalidError, SkippableError
 from sluicegate.core.text import clean_text
 from sluicegate.providers.base import Entry
+from sluicegate.providers.parsing import camel
 from sluicegate.sync.filters import RECORDS_RULE, Filters, Rule, regex_rule
 from sluicegate.sync.glob_forms import glob_matcher
 from sluicegate.sync.globs import GlobError, translate
@@ -51,16 +52,22 @@ class FileFilters:
 
     def to_json(self) -> dict[str, Any]:
         """What is given, under the names of the schema; times in RFC 3339."""
-        values = {camel(field.name): getattr(self, field.name) for field in fields(self)}
-        return {name: _plain(value) for name, value in values.items() if value is not None and value not in ("", (), [])}
+        values = {camel(name): getattr(self, name) for name in _NAMES}
+        return {
+            name: _plain(value) for name, value in values.items() if value is not None and value not in ("", (), [])
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Self:
         """What `to_json` made."""
-        given = {field.name: value.get(camel(field.name)) for field in fields(cls)}
-        for name in ("modified_after", "modified_before"):
-            given[name] = None if given[name] is None else datetime.fromisoformat(given[name])
-        return cls(**{name: item for name, item in given.items() if item is not None})
+        given: dict[str, Any] = {name: value[key] for name in _NAMES if (key := camel(name)) in value}
+        for name in _TIMES & given.keys():
+            given[name] = datetime.fromisoformat(given[name])
+        return cls(**given)
+
+
+_NAMES = tuple(field.name for field in fields(FileFilters))
+_TIMES = {"modified_after", "modified_before"}
 
 
 def _plain(value: Any) -> Any:

@@ -1,5 +1,6 @@
 """Globs as rules, by example and against a matcher that tries everything."""
 
+import re
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -16,6 +17,9 @@ from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
 from sluicegate.sync.file_filters import FileFilters, base_of_prefix, compile_filters
+from sluicegate.sync.glob_forms import glob_matcher
+from sluicegate.sync.globs import alternation
+from sluicegate.sync.linear import linear
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -232,12 +236,58 @@ def oracle(parts: list[tuple[str, Any]], path: str) -> bool:
     return any(match(0, start) for start in starts)
 
 
-@given(PARTS, st.text(alphabet="aab/.-\n,é(|^$+", min_size=1, max_size=8))
-def test_globs_match_what_trying_everything_finds(parts: list[tuple[str, Any]], path: str) -> None:
+WILD = {"*": st.text(alphabet="ab.é\n", max_size=2), "**": st.text(alphabet="ab./", max_size=4), "?": PLAIN}
+BASES = st.sampled_from(["", "a/", "b/a/", "50%/", "a"])
+
+
+@st.composite
+def near_paths(draw: st.DrawFn, parts: list[tuple[str, Any]]) -> str:
+    """A path that the glob was made for, mostly, with up to two characters changed."""
+    pieces: list[str] = []
+    for kind, value in parts:
+        if kind in ("[]", "{}"):
+            pieces.append(draw(st.sampled_from(value)))
+        else:
+            pieces.append(value if kind == "text" else draw(WILD.get(kind, PLAIN)))
+    path = "".join(pieces).removeprefix("/")
+    path = draw(st.sampled_from(["", "", "a/", "x/b/"])) + path + ("a" if path.endswith("/") else "")
+    for _ in range(draw(st.integers(0, 2))):
+        at = draw(st.integers(0, len(path)))
+        path = path[:at] + draw(st.just("") | PLAIN) + path[at + draw(st.integers(0, 1)) :]
+    return path or "a"
+
+
+@given(st.data(), PARTS, BASES)
+def test_globs_match_what_trying_everything_finds(data: st.DataObject, parts: list[tuple[str, Any]], base: str) -> None:
     glob = written(parts)
     if glob.strip("/") == "":
         return
-    assert matches(glob, path) == oracle(parts, path), glob
+    for _ in range(4):
+        path = data.draw(near_paths(parts))
+        assert matches(glob, base + path, base) == oracle(parts, path), (glob, path)
+
+
+LITERAL = st.text(alphabet="ab.-é %\n", min_size=1, max_size=4)
+COMMON = st.one_of(
+    LITERAL,
+    LITERAL.map("*{}".format),
+    LITERAL.map("{}/".format),
+    st.lists(LITERAL, min_size=1, max_size=3).map(lambda texts: "*.{" + ",".join(texts) + "}"),
+    st.lists(LITERAL, min_size=1, max_size=2).map(lambda texts: "/".join(texts) + "/**"),
+    st.sampled_from(["*", "**", "/**", "a/*", "/*.a", "*.{a,b}.b", "*{,a}", "a", "a/", "b/"]),
+)
+FOLDERS = st.lists(LITERAL, max_size=3).map("/".join)
+
+
+@given(st.data(), st.lists(COMMON, min_size=1, max_size=4), BASES)
+def test_common_globs_are_compared_as_text_to_the_same_end(data: st.DataObject, globs: list[str], base: str) -> None:
+    quick = glob_matcher(globs, base, memory=1 << 20)
+    general = linear(alternation(globs, base)).fullmatch
+    ends = st.sampled_from([part for glob in globs for part in re.split(r"[*{},]+", glob)])
+    for _ in range(4):
+        path = data.draw(FOLDERS) + data.draw(st.sampled_from(["", "/"])) + data.draw(ends) + data.draw(FOLDERS)
+        for whole in (base + path, path, base):
+            assert quick(whole) == general(whole), (globs, whole)
 
 
 @given(st.text(max_size=30) | st.text(alphabet="*?[]{}!^-,/\\ab\x00\ud800", max_size=20), st.binary(max_size=10))
