@@ -97,6 +97,11 @@ def test_globs_are_relative_to_the_folder_of_the_prefix() -> None:
     only = compile_filters(FileFilters(include_patterns=["/*.jpg"]), base=base, records_only=False, path=())
     assert only.rejects(Entry(strange, 1, None, ""), text_of_key(strange)) is None
     assert (base_of_prefix(""), base_of_prefix("photos")) == ("", "")
+    for glob, path, expected in (
+        ("in/", "x/in/a", False), ("in/", "x/in/in/a", True), ("in/", "x/in/b/in/a", True), ("a", "x/in/a", True),
+        ("*", "x/in/a", True), ("a/**", "x/in/a/b", True), ("in/**", "x/in/a", False), ("*.a", "y/in/b.a", False),
+    ):  # fmt: skip
+        assert matches(glob, path, "x/in/") == expected, glob
 
 
 def test_several_patterns_are_one_or_the_other() -> None:
