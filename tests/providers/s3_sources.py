@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Self
 
@@ -39,12 +39,19 @@ class Bucket(Source):
     async def __aexit__(self, *_: object) -> None:
         await self.connector.aclose()
 
-    async def request(self, method: str, key: bytes | None, body: bytes = b"") -> None:
+    async def request(
+        self,
+        method: str,
+        key: bytes | None,
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        query: Mapping[str, str] | None = None,
+    ) -> None:
         """A request as the owner of the bucket."""
         context = self.context()
         settings = s3.parse(self.values, context=context)
         client = S3Client(self.connector, settings, credential_source(settings, context), Throttle())
-        async with client.request(method, key, body=body) as response:
+        async with client.request(method, key, query, headers, body) as response:
             await response.read()
 
     async def create(self) -> None:

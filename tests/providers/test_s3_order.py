@@ -133,6 +133,10 @@ async def _check_every_place(found: set[bytes], page_size: int, prefix: str) -> 
         async with bucket.open(prefix=prefix) as provider:
             assert [entry.key for entry in await entries_of(provider)] == expected
             assert [entry.key for entry in await entries_of(provider, recursive=False)] == top
+        for part in (b"a", b"a/", b"a/b", b"b/a/", b"a-"):
+            async with bucket.open(prefix=prefix) as provider:
+                found_there = [entry.key for entry in await entries_of(provider, prefix=part)]
+            assert found_there == [key for key in expected if key.startswith(part)]
         for place, after in enumerate(expected, 1):
             async with bucket.open(prefix=prefix) as provider:
                 cursor = {**make_cursor(after), "walk": True}

@@ -16,6 +16,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import datetime
+from email.utils import format_datetime
 from typing import Literal, Protocol, Self
 from urllib.parse import parse_qsl, quote_from_bytes, unquote_to_bytes
 from xml.sax.saxutils import escape
@@ -31,6 +33,7 @@ class Stored:
     body: bytes
     etag: str
     modified: str = "2026-01-02T03:04:05.678Z"
+    headers: dict[str, str] = field(default_factory=dict)
 
 
 class Objects(Protocol):
@@ -208,7 +211,8 @@ class S3Responder:
         tag = f'"{stored.etag}"'
         if request.headers.get("if-match", tag) != tag:
             return error(412, "PreconditionFailed")
-        headers = {"ETag": tag, "Content-Type": "application/json"}
+        modified = format_datetime(datetime.fromisoformat(stored.modified), usegmt=True)
+        headers = {"ETag": tag, "Content-Type": "application/json", "Last-Modified": modified, **stored.headers}
         wanted = request.headers.get("range")
         if wanted is None:
             return Reply(200, stored.body, headers)

@@ -48,10 +48,10 @@ class S3Provider:
         if recursive and place.by_folder:
             self._order.by_folder = True
         if not recursive or self._order.by_folder:
-            listing: Walk | Lister = Walk(self._client, place.prefix, recursive=recursive, after=place.after)
+            listing: Walk | Lister = Walk(self._client, place.asked, recursive=recursive, after=place.after)
         else:
-            listing = Lister(self._client, place.prefix, self._order, after=place.after, same=place.same)
-        return marked(listing.pages(limit), self._prefix, place.prefix)
+            listing = Lister(self._client, place.asked, self._order, after=place.after, same=place.same)
+        return marked(listing.pages(limit), self._prefix, place)
 
     async def stat(self, key: bytes) -> Described | None:
         """A HEAD, and a GET of a byte where its answer does not say what is wrong."""
