@@ -77,10 +77,8 @@ async def _stream(run: Run, entry: Entry, path: str, partial: Partial) -> None:
     """Goes on after the rows that are done. What came before a fault of the file itself is written first."""
     piece = _Piece()
     try:
-        async with aclosing(stream_rows(run, entry, path)) as stream:
+        async with aclosing(stream_rows(run, entry, path, first=partial.rows)) as stream:
             async for row in stream:
-                if row.number < partial.rows:
-                    continue
                 piece.add(row)
                 if piece.full:
                     full, piece = piece, _Piece()

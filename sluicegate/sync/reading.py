@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sluicegate.core.errors import RetriableError, SkippableError, ThrottledError
 from sluicegate.core.text import json_text
 from sluicegate.providers.base import Entry
 from sluicegate.sync.readers.compression import MAX_WINDOW_BYTES, SMALL_WINDOW_BYTES
-from sluicegate.sync.records import COMPRESSED, BadRow, WindowTooLargeError, read_records, reader_for
+from sluicegate.sync.readers.parquet_process import JsonText
+from sluicegate.sync.readers.random_access import open_random
+from sluicegate.sync.records import COMPRESSED, BadRow, WindowTooLargeError, is_parquet, read_records, reader_for
 from sluicegate.sync.run import Run
 
 OBJECT_ATTEMPTS = 4
@@ -77,18 +79,36 @@ def is_small(entry: Entry) -> bool:
 
 
 async def stream_rows(
-    run: Run, entry: Entry, path: str, *, window: int = MAX_WINDOW_BYTES
+    run: Run, entry: Entry, path: str, *, window: int = MAX_WINDOW_BYTES, first: int = 0
 ) -> AsyncGenerator[Row | Failure]:
-    """The file's rows as they come. Raises SkippableError where they end early, RetriableError where they may go on."""
+    """The file's rows as they come, from number `first` on; text is read from its beginning all the same.
+
+    Raises SkippableError where they end early, RetriableError where they may go on.
+    """
+    number = first if is_parquet(path) else 0
+    async with _open_records(run, entry, path, window, first) as records:
+        async for record in records:
+            if number >= first:
+                yield _row(number, record)
+            number += 1
+
+
+@asynccontextmanager
+async def _open_records(
+    run: Run, entry: Entry, path: str, window: int, first: int
+) -> AsyncGenerator[AsyncGenerator[Any]]:
+    if is_parquet(path):
+        source = await open_random(run.provider, entry, small=SMALL_FILE_BYTES)
+        async with aclosing(run.parquet.rows(source, first)) as records:
+            yield records
+        return
     reader = reader_for(path, window=window)
-    number = 0
     async with (
         run.provider.read(entry.key, fingerprint=entry.fingerprint) as content,
         aclosing(content.chunks()) as chunks,
+        aclosing(read_records(reader, chunks)) as records,
     ):
-        async for record in read_records(reader, chunks):
-            yield _row(number, record)
-            number += 1
+        yield records
 
 
 def _row(number: int, record: object) -> Row | Failure:
@@ -97,7 +117,7 @@ def _row(number: int, record: object) -> Row | Failure:
     if record is None:
         return Failure(number, "null is no record.")
     try:
-        text = json_text(record)
+        text = record if isinstance(record, JsonText) else json_text(record)
     except SkippableError as error:
         return Failure(number, error.message)
     return Row(number, text, hashlib.blake2b(text.encode(), digest_size=16).hexdigest())

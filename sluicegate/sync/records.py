@@ -1,7 +1,8 @@
 """READ mode: a file's bytes become records, in constant memory however large the file is.
 
 Which reader a file gets its extension says; `.gz` and `.zst` may stand after those of the text kinds. Each kind has a
-module in `sluicegate.sync.readers`.
+module in `sluicegate.sync.readers`. Text is read from the beginning to the end; Parquet is not, and has an interface of
+its own (`readers.parquet_process`).
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from sluicegate.sync.readers.json_file import JsonReader
 from sluicegate.sync.readers.json_lines import JsonLinesReader
 
 __all__ = [
-    "COMPRESSED", "RECORD_FILES", "BadRow", "RecordReader", "WindowTooLargeError", "has_records", "read_records",
-    "reader_for",
+    "COMPRESSED", "RECORD_FILES", "BadRow", "RecordReader", "WindowTooLargeError", "has_records", "is_parquet",
+    "read_records", "reader_for",
 ]  # fmt: skip
 
 _BREATH_SECONDS = 0.005
@@ -31,7 +32,8 @@ _TEXT_READERS: dict[str, Callable[[], RecordReader]] = {
     ".tsv": lambda: CsvReader("\t"),
 }
 COMPRESSED = (".gz", ".zst")
-RECORD_FILES = tuple(kind + packed for packed in ("", *COMPRESSED) for kind in _TEXT_READERS)
+_PARQUET = ".parquet"
+RECORD_FILES = (*(kind + packed for packed in ("", *COMPRESSED) for kind in _TEXT_READERS), _PARQUET)
 """The extensions, in any case, of the files that have records."""
 
 
@@ -40,8 +42,13 @@ def has_records(path: str) -> bool:
     return path.lower().endswith(RECORD_FILES)
 
 
+def is_parquet(path: str) -> bool:
+    """Whether the file is read by a ParquetReader: out of order, in a process of its own."""
+    return path.lower().endswith(_PARQUET)
+
+
 def reader_for(path: str, *, window: int = MAX_WINDOW_BYTES) -> RecordReader:
-    """A reader by the file's extension. `window`: bytes that a zstd frame may look back (WindowTooLargeError).
+    """A reader of text by the file's extension. `window`: bytes that a zstd frame may look back (WindowTooLargeError).
 
     Raises SkippableError for a kind of file that has no records.
     """

@@ -20,6 +20,7 @@ from sluicegate.core.errors import RetriableError, ThrottledError
 from sluicegate.providers.base import Entry, Page, Provider
 from sluicegate.sync.plan import SyncPlan
 from sluicegate.sync.progress import Phase, Progress
+from sluicegate.sync.readers.parquet_process import ParquetReader
 
 LISTING_ATTEMPTS = 5
 MAX_WAIT_SECONDS = 60.0
@@ -103,6 +104,7 @@ class Run:
     digest: str
     position: Position = field(default_factory=Position)
     progress: Progress = field(default_factory=Progress)
+    parquet: ParquetReader = field(default_factory=ParquetReader)
 
     @property
     def job_id(self) -> int:

@@ -64,6 +64,7 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
             shower.cancel()
             await asyncio.gather(shower, return_exceptions=True)
             meter.count(run.progress)
+            await run.parquet.close()
     return await _end(run)
 
 
