@@ -36,6 +36,17 @@ class ProviderPackage(Protocol):
         """An object's stable address, as `Provider.uri`, from the stored settings alone: for archived storages too."""
         ...
 
+    def source_range(self, settings: Mapping[str, Any], source_path: str) -> bytes:
+        """The literal start of the keys that a public source path means, from the stored settings alone.
+
+        Raises InvalidError (path `sourcePath`) for one that is malformed, or not within the storage's own path.
+        """
+        ...
+
+    def display_path(self, settings: Mapping[str, Any]) -> str:
+        """The storage's own path, as a source path that means all of it."""
+        ...
+
     def open_provider(self, settings: BaseModel, context: ProviderContext) -> AbstractAsyncContextManager[Provider]:
         """The storage, open. Raises RunError."""
         ...
