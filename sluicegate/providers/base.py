@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol
 
 from sluicegate.core.errors import ErrorCode
 from sluicegate.core.net import Connector
+from sluicegate.providers.throttle import Throttle
 
 
 class ProviderType(StrEnum):
@@ -192,7 +193,7 @@ class Provider(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ProviderContext:
-    """What the process gives to every provider that it opens."""
+    """What the process gives to every provider that it opens. `throttle`: the storage's, without one no ceilings."""
 
     connector: Connector
     namespace: str
@@ -200,5 +201,4 @@ class ProviderContext:
     local_roots: Mapping[str, str]
     data_dir: str
     ambient_aws: bool = False
-    max_requests_per_second: float | None = None
-    max_bytes_per_second: int | None = None
+    throttle: Throttle = field(default_factory=Throttle)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from models.access import Namespace
 from models.database import ALL, Database
@@ -14,6 +14,7 @@ from sluicegate.core.errors import ConfigurationError, FatalError, InvalidError
 from sluicegate.core.net import Connector
 from sluicegate.providers import registry
 from sluicegate.providers.base import Provider, ProviderContext, ProviderType
+from sluicegate.providers.throttle import Throttle, Throttles
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,10 @@ class SyncServices:
     local_roots: Mapping[str, str]
     data_dir: str
     ambient_aws: bool = False
+    throttles: Throttles = field(default_factory=Throttles)
 
     async def context(self, namespace_id: int, storage: Storage | None = None) -> ProviderContext:
-        """What a provider of this namespace is given; the ceilings are the storage's."""
+        """What a provider of this namespace is given; the ceilings are the storage's, shared by all open."""
         async with self.database.read(ALL) as session:
             namespace = await session.get_one(Namespace, namespace_id)
         return ProviderContext(
@@ -38,8 +40,9 @@ class SyncServices:
             local_roots=self.local_roots,
             data_dir=self.data_dir,
             ambient_aws=self.ambient_aws,
-            max_requests_per_second=storage.max_requests_per_second if storage else None,
-            max_bytes_per_second=storage.max_bytes_per_second if storage else None,
+            throttle=self.throttles.of(storage.id, storage.max_requests_per_second, storage.max_bytes_per_second)
+            if storage
+            else Throttle(),
         )
 
     @asynccontextmanager

@@ -12,6 +12,7 @@ import pytest
 
 from sluicegate.core.errors import SkippableError
 from sluicegate.providers.base import Check, CheckStatus, Entry, Provider
+from sluicegate.providers.throttle import Throttle
 
 LONG = b"long/" + b"k" * 120 + b"/" + b"m" * 120
 ODD_KEYS = [
@@ -281,7 +282,7 @@ class ProviderConformance:
         for key in (b"a", b"b", b"c"):
             await source.put(key, b"1")
         waits: list[float] = []
-        async with source.open(max_requests_per_second=2.0) as provider:
+        async with source.open(throttle=Throttle(2.0)) as provider:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr("sluicegate.providers.throttle.asyncio", _Clockless(waits))
                 for key in (b"a", b"b", b"c", b"a"):

@@ -385,6 +385,6 @@ async def test_the_ceiling_on_requests_holds_for_a_walk(source: Bucket, monkeypa
     for number in range(6):
         await source.put(b"%d/x" % number, b"x")
     monkeypatch.setattr("sluicegate.providers.throttle.asyncio", Clockless())
-    async with source.open(max_requests_per_second=2.0) as provider:
+    async with source.open(throttle=Throttle(2.0)) as provider:
         assert len(await entries_of(provider)) == 6
     assert sum(waits) > 2

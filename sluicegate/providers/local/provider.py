@@ -197,10 +197,9 @@ async def open_provider(settings: Settings, context: ProviderContext) -> AsyncGe
         raise FatalError(
             error.message, code=ErrorCode.PROVIDER_REFUSED, provider_code="NO_ROOT", hint=error.hint
         ) from None
-    throttle = Throttle(context.max_requests_per_second, context.max_bytes_per_second)
     pool = ThreadPoolExecutor(THREADS, thread_name_prefix="local-files")
     try:
-        yield LocalProvider(settings, folder, throttle, pool)
+        yield LocalProvider(settings, folder, context.throttle, pool)
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

@@ -20,7 +20,6 @@ from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import Settings
 from sluicegate.providers.s3.signing import encode_path
 from sluicegate.providers.s3.walk import Walk
-from sluicegate.providers.throttle import Throttle
 
 
 class S3Provider:
@@ -92,6 +91,5 @@ def object_uri(settings: Mapping[str, Any], key: bytes) -> str:
 @asynccontextmanager
 async def open_provider(settings: Settings, context: ProviderContext) -> AsyncGenerator[S3Provider, None]:
     """The provider over checked settings. Makes no request."""
-    throttle = Throttle(context.max_requests_per_second, context.max_bytes_per_second)
-    client = S3Client(context.connector, settings, credential_source(settings, context), throttle)
+    client = S3Client(context.connector, settings, credential_source(settings, context), context.throttle)
     yield S3Provider(context.connector, settings, client)
