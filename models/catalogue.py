@@ -7,11 +7,12 @@ costs ten times that); JSON columns are JSON text. SQLite takes `executemany`, P
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.objects import ObjectStatus
+from models.plain_sql import execute, execute_many, fetch, time_mark
 
 COLUMNS = (
     "namespace_id", "project_id", "storage_id", "source_key", "row", "status", "path", "size_bytes", "mime_type",
@@ -79,7 +80,7 @@ async def known_files(
 ) -> list[tuple[bytes, str, str]]:
     """(key, fingerprint, status) of the first RANGE_LIMIT whole-file records with after < key ≤ upto, by key."""
     bound = "" if upto is None else " AND source_key <= ?"
-    return await _fetch(
+    return await fetch(
         session,
         "SELECT source_key, fingerprint, status FROM synced_object WHERE project_id = ? AND storage_id = ?"
         f" AND source_key > ?{bound} AND row = 0 ORDER BY source_key LIMIT {RANGE_LIMIT}",
@@ -92,7 +93,7 @@ async def known_sources(
 ) -> list[tuple[bytes, str, int, int]]:
     """(key, fingerprint, rows, failed rows) of the first RANGE_LIMIT files read, with after < key ≤ upto."""
     bound = "" if upto is None else " AND source_key <= ?"
-    return await _fetch(
+    return await fetch(
         session,
         "SELECT source_key, fingerprint, rows, failed_rows FROM source_file WHERE project_id = ? AND storage_id = ?"
         f" AND source_key > ?{bound} ORDER BY source_key LIMIT {RANGE_LIMIT}",
@@ -116,7 +117,7 @@ async def known_rows(
     if not keys:
         return {}
     marks = ", ".join("?" * len(keys))
-    found = await _fetch(
+    found = await fetch(
         session,
         "SELECT source_key, row, fingerprint, status FROM synced_object WHERE project_id = ? AND storage_id = ?"
         f" AND row >= ? AND row <= ? AND source_key IN ({marks})",
@@ -132,7 +133,7 @@ async def longer_files(
     if not keys:
         return set()
     marks = ", ".join("?" * len(keys))
-    found = await _fetch(
+    found = await fetch(
         session,
         "SELECT DISTINCT source_key FROM synced_object WHERE project_id = ? AND storage_id = ?"
         f" AND row > ? AND source_key IN ({marks})",
@@ -148,7 +149,7 @@ SourceRow = tuple[int, int, int, bytes, str, int, int]
 async def record_sources(session: AsyncSession, files: Sequence[SourceRow]) -> None:
     """Notes files as read."""
     if files:
-        await _execute_many(
+        await execute_many(
             session,
             "INSERT INTO source_file (namespace_id, project_id, storage_id, source_key, fingerprint, rows, failed_rows)"
             " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (project_id, storage_id, source_key) DO UPDATE SET"
@@ -159,7 +160,7 @@ async def record_sources(session: AsyncSession, files: Sequence[SourceRow]) -> N
 
 async def enter_read_mode(session: AsyncSession, project_id: int, storage_id: int) -> None:
     """Before a READ run: files that an earlier BLOB run recorded are known, but not read yet."""
-    await _execute(
+    await execute(
         session,
         "INSERT INTO source_file (namespace_id, project_id, storage_id, source_key, fingerprint, rows, failed_rows)"
         " SELECT namespace_id, project_id, storage_id, source_key, '', 1, 0 FROM synced_object"
@@ -172,20 +173,20 @@ async def enter_read_mode(session: AsyncSession, project_id: int, storage_id: in
 async def enter_blob_mode(session: AsyncSession, project_id: int, storage_id: int, now: int) -> None:
     """Before a BLOB run: rows beyond the first, from earlier READ runs, are no records any more."""
     files = "source_file WHERE project_id = ? AND storage_id = ?"
-    if not await _fetch(session, f"SELECT 1 FROM {files} LIMIT 1", (project_id, storage_id)):
+    if not await fetch(session, f"SELECT 1 FROM {files} LIMIT 1", (project_id, storage_id)):
         return
-    await _execute(
+    await execute(
         session,
-        f"UPDATE synced_object SET status = '{ObjectStatus.MISSING}', missing_since = {_time(session)}"
+        f"UPDATE synced_object SET status = '{ObjectStatus.MISSING}', missing_since = {time_mark(session)}"
         " WHERE project_id = ? AND storage_id = ? AND row > 0 AND status = 'SYNCED'",
         (now, project_id, storage_id),
     )
-    await _execute(session, f"DELETE FROM {files}", (project_id, storage_id))
+    await execute(session, f"DELETE FROM {files}", (project_id, storage_id))
 
 
 async def note_missing_files(session: AsyncSession, job_id: int, keys: Sequence[bytes]) -> None:
     """Adds whole-file records to the run's candidates for MISSING."""
-    await _execute_many(
+    await execute_many(
         session,
         "INSERT INTO missing_candidate (job_id, source_key, row) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
         [(job_id, key) for key in keys],
@@ -196,7 +197,7 @@ async def note_missing_rows(
     session: AsyncSession, job_id: int, project_id: int, storage_id: int, files: Sequence[tuple[bytes, int]]
 ) -> None:
     """For each (key, first row): the file's records from that row on become candidates for MISSING."""
-    await _execute_many(
+    await execute_many(
         session,
         "INSERT INTO missing_candidate (job_id, source_key, row) SELECT CAST(? AS bigint), source_key, row"
         " FROM synced_object WHERE project_id = ? AND storage_id = ? AND source_key = ? AND row >= ?"
@@ -215,12 +216,12 @@ async def note_missing_sources(
 
 async def count_missing(session: AsyncSession, job_id: int) -> int:
     """How many candidates the run has left."""
-    return (await _fetch(session, "SELECT count(*) FROM missing_candidate WHERE job_id = ?", (job_id,)))[0][0]
+    return (await fetch(session, "SELECT count(*) FROM missing_candidate WHERE job_id = ?", (job_id,)))[0][0]
 
 
 async def count_synced(session: AsyncSession, project_id: int, storage_id: int) -> int:
     """How many records of the storage are SYNCED."""
-    found = await _fetch(
+    found = await fetch(
         session,
         "SELECT count(*) FROM synced_object WHERE project_id = ? AND storage_id = ? AND status = 'SYNCED'",
         (project_id, storage_id),
@@ -234,20 +235,20 @@ MISSING_PIECE = 5_000
 
 async def apply_missing(session: AsyncSession, job_id: int, project_id: int, storage_id: int, *, now: int) -> None:
     """Marks the first MISSING_PIECE candidates MISSING and drops them from the candidates."""
-    found = await _fetch(
+    found = await fetch(
         session,
         "SELECT source_key, row FROM missing_candidate WHERE job_id = ?"
         f" ORDER BY source_key, row LIMIT {MISSING_PIECE}",
         (job_id,),
     )
-    await _execute_many(
+    await execute_many(
         session,
-        f"UPDATE synced_object SET status = '{ObjectStatus.MISSING}', missing_since = {_time(session)}"
+        f"UPDATE synced_object SET status = '{ObjectStatus.MISSING}', missing_since = {time_mark(session)}"
         " WHERE project_id = ? AND storage_id = ? AND source_key = ? AND row = ? AND status = 'SYNCED'",
         [(now, project_id, storage_id, key, row) for key, row in found],
     )
     await _forget_empty_sources(session, project_id, storage_id, list({key for key, _ in found}))
-    await _execute_many(
+    await execute_many(
         session,
         "DELETE FROM missing_candidate WHERE job_id = ? AND source_key = ? AND row = ?",
         [(job_id, key, row) for key, row in found],
@@ -256,7 +257,7 @@ async def apply_missing(session: AsyncSession, job_id: int, project_id: int, sto
 
 async def _forget_empty_sources(session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]) -> None:
     """Forgets files without a record that is SYNCED: one that comes back is read again, whatever its fingerprint."""
-    await _execute_many(
+    await execute_many(
         session,
         "DELETE FROM source_file WHERE project_id = ? AND storage_id = ? AND source_key = ? AND NOT EXISTS"
         " (SELECT 1 FROM synced_object"
@@ -271,43 +272,11 @@ async def forget_runs(session: AsyncSession, storage_id: int) -> None:
     Files that have lost records by them are to be read again, for only reading them tells what is missing.
     """
     jobs = "(SELECT id FROM job WHERE storage_id = ?)"
-    await _execute(
+    await execute(
         session,
         "UPDATE source_file SET fingerprint = '' WHERE storage_id = ? AND source_key IN"
         f" (SELECT source_key FROM missing_candidate WHERE job_id IN {jobs})",
         (storage_id, storage_id),
     )
     for table in ("missing_candidate", "checkpoint"):
-        await _execute(session, f"DELETE FROM {table} WHERE job_id IN {jobs}", (storage_id,))
-
-
-def _time(session: AsyncSession) -> str:
-    """A bound microsecond time as the column's value."""
-    if session.get_bind().dialect.name == "sqlite":
-        return "?"
-    return "timestamptz 'epoch' + CAST(? AS bigint) * interval '1 microsecond'"
-
-
-def _driver_sql(connection: AsyncConnection, sql: str) -> str:
-    """`?` marks as the driver numbers them."""
-    if connection.dialect.name == "sqlite":
-        return sql
-    first, *rest = sql.split("?")
-    return first + "".join(f"${number}{part}" for number, part in enumerate(rest, 1))
-
-
-async def _fetch(session: AsyncSession, sql: str, values: tuple[Any, ...]) -> list[Any]:
-    connection = await session.connection()
-    result = await connection.exec_driver_sql(_driver_sql(connection, sql), values)
-    return list(result.all())
-
-
-async def _execute(session: AsyncSession, sql: str, values: tuple[Any, ...]) -> None:
-    connection = await session.connection()
-    await connection.exec_driver_sql(_driver_sql(connection, sql), values)
-
-
-async def _execute_many(session: AsyncSession, sql: str, values: Sequence[tuple[Any, ...]]) -> None:
-    if values:
-        connection = await session.connection()
-        await connection.exec_driver_sql(_driver_sql(connection, sql), list(values))
+        await execute(session, f"DELETE FROM {table} WHERE job_id IN {jobs}", (storage_id,))
