@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from models.criteria import Range, TextMatch, matching
 from models.jobs import UNFINISHED, Job
@@ -43,10 +45,11 @@ class JobCriteria:
     updated_at: Range[datetime] | None = None
     storage_id: tuple[int, ...] | None = None
     project_id: tuple[int, ...] | None = None
+    sync_config_id: tuple[int, ...] | None = None
 
 
-def _query(criteria: JobCriteria, storage_id: int | None = None) -> Select[Job]:
-    query = select(Job).where(
+def _query(criteria: JobCriteria) -> Select[Job]:
+    return select(Job).where(
         *matching(Job.id, criteria.id),
         *matching(Job.job_class, criteria.job_class),
         *matching(Job.status, criteria.status),
@@ -60,12 +63,12 @@ def _query(criteria: JobCriteria, storage_id: int | None = None) -> Select[Job]:
         *matching(Job.updated_at, criteria.updated_at),
         *matching(Job.storage_id, criteria.storage_id),
         *matching(Job.project_id, criteria.project_id),
+        *matching(Job.sync_config_id, criteria.sync_config_id),
     )
-    return query if storage_id is None else query.where(Job.storage_id == storage_id)
 
 
-def _order(keys: tuple[SortKey, ...], criteria: JobCriteria, storage_id: int | None = None) -> Order:
-    return Order("jobs", keys or _NEWEST_FIRST, Job.id, (criteria, storage_id))
+def _order(keys: tuple[SortKey, ...], criteria: JobCriteria, parent: object = None) -> Order:
+    return Order("jobs", keys or _NEWEST_FIRST, Job.id, (criteria, parent))
 
 
 async def jobs_by_id(session: AsyncSession, ids: Sequence[int]) -> list[Job | None]:
@@ -81,30 +84,44 @@ async def list_jobs(
     return await fetch_page(session, _query(criteria), _order(keys, criteria), request)
 
 
-async def count_jobs(session: AsyncSession, criteria: JobCriteria, storage_id: int | None = None) -> int:
+async def count_jobs(session: AsyncSession, criteria: JobCriteria) -> int:
     """How many jobs there are."""
-    return await session.scalar(_query(criteria, storage_id).with_only_columns(func.count(Job.id))) or 0
+    return await session.scalar(_query(criteria).with_only_columns(func.count(Job.id))) or 0
 
 
 async def jobs_of_storages(
     session: AsyncSession, storages: Sequence[int], request: PageRequest, *, criteria: JobCriteria
 ) -> list[Page[Job]]:
     """The same page of each storage's jobs, newest first."""
-    return await fetch_children(session, _children(criteria), storages, request)
+    return await fetch_children(session, _children(Job.storage_id, criteria), storages, request)
 
 
 async def count_jobs_of_storages(
     session: AsyncSession, storages: Sequence[int], *, criteria: JobCriteria
 ) -> list[int | None]:
     """How many jobs each storage has."""
-    return await count_children(session, _children(criteria), storages)
+    return await count_children(session, _children(Job.storage_id, criteria), storages)
 
 
-def _children(criteria: JobCriteria) -> Children[Job]:
+async def jobs_of_sync_configs(
+    session: AsyncSession, configs: Sequence[int], request: PageRequest, *, criteria: JobCriteria
+) -> list[Page[Job]]:
+    """The same page of each configuration's jobs, newest first."""
+    return await fetch_children(session, _children(Job.sync_config_id, criteria), configs, request)
+
+
+async def count_jobs_of_sync_configs(
+    session: AsyncSession, configs: Sequence[int], *, criteria: JobCriteria
+) -> list[int | None]:
+    """How many jobs each configuration has."""
+    return await count_children(session, _children(Job.sync_config_id, criteria), configs)
+
+
+def _children(parent: InstrumentedAttribute[Any], criteria: JobCriteria) -> Children[Job]:
     return Children(
-        Job.storage_id,
-        lambda storage: _query(criteria, storage),
-        lambda storage: _order((), criteria, storage),
+        parent,
+        lambda number: _query(criteria).where(parent == number),
+        lambda number: _order((), criteria, (parent.key, number)),
     )
 
 
