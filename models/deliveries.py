@@ -39,16 +39,18 @@ class Delivery(Scoped, Base):
 
     `message_id`: the same in each attempt, for the receiver to tell repeats (None: SKIPPED). `items`: the batch's
     objects as [[key in hex, row], …] while they are to be delivered. `body`: of the other events.
-    `next_attempt_at`: not before then; while an attempt is under way, when another process may make the next.
+    `next_attempt_at`: of a pending one, never None: not before then; while an attempt is under way, when another
+    process may make the next.
     """
 
     __tablename__ = "delivery"
     __table_args__ = (
         Index(None, "job_id", "id"),
         Index(None, "sync_config_id", "id"),
-        Index("ix_delivery_pending", "next_attempt_at", sqlite_where=_PENDING, postgresql_where=_PENDING),
+        Index("ix_delivery_pending", "sync_config_id", "next_attempt_at", sqlite_where=_PENDING,
+              postgresql_where=_PENDING),
         TABLE_ARGS,
-    )
+    )  # fmt: skip
 
     id: Mapped[int] = row_id()
     sync_config_id: Mapped[int] = mapped_column(ForeignKey("sync_config.id", ondelete="CASCADE"))

@@ -254,7 +254,11 @@ def _create_delivery() -> None:
     )
     op.create_index("ix_delivery_job_id_id", "delivery", ["job_id", "id"])
     op.create_index(
-        "ix_delivery_pending", "delivery", ["next_attempt_at"], sqlite_where=PENDING, postgresql_where=PENDING
+        "ix_delivery_pending",
+        "delivery",
+        ["sync_config_id", "next_attempt_at"],
+        sqlite_where=PENDING,
+        postgresql_where=PENDING,
     )
     op.create_index("ix_delivery_sync_config_id_id", "delivery", ["sync_config_id", "id"])
 
