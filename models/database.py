@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -66,6 +67,8 @@ class Database:
             self._reader = self._writer = create_async_engine(
                 self.url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **options
             )
+        self.delivery_news = asyncio.Event()
+        """Set after a commit that wrote messages to webhooks, for whoever delivers them here."""
         kind: dict[str, Any] = {"expire_on_commit": False, "sync_session_class": _ScopedSession}
         self._read_sessions = async_sessionmaker(self._reader, **kind)
         self._write_sessions = async_sessionmaker(self._writer, **kind)
@@ -89,7 +92,8 @@ class Database:
     @asynccontextmanager
     async def write(self, scope: Scope) -> AsyncGenerator[AsyncSession]:
         """A session in one transaction: committed at the end, rolled back on an exception."""
-        async with self._write_sessions(info={"scope": scope, "after_commit": []}) as session:
+        info: dict[str, Any] = {"scope": scope, "after_commit": [], "delivery_news": self.delivery_news}
+        async with self._write_sessions(info=info) as session:
             async with session.begin():
                 yield session
             for announce in session.info["after_commit"]:
