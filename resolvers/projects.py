@@ -13,6 +13,7 @@ from resolvers.services import Services
 from sluicegate.core.clock import now
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.ids import decode_id
+from sluicegate.sync.mapping_schema import read_schema
 
 MAX_NAME = 256
 
@@ -63,7 +64,7 @@ def _checked(values: dict[str, Any]) -> dict[str, Any]:
             values["description"] or "", ("description",), longest=checks.MAX_DESCRIPTION
         )
     schema = values.get("object_schema")
-    if schema is not None and not isinstance(schema, dict):
-        raise InvalidError("A JSON Schema of an object is a JSON object.", path=("objectSchema",))
-    checks.check_json(schema, ("objectSchema",))
+    if schema is not None:
+        checks.check_json(schema, ("objectSchema",))
+        read_schema(schema)
     return values

@@ -11,23 +11,12 @@ from models.jobs import JobStatus, JobTrigger
 from models.objects import ObjectStatus
 from models.storages import SyncStatus
 from sluicegate.providers.base import Capability, CheckStatus, MappingSource, ProviderType
+from sluicegate.sync.mapping_form import BlobType, MappingTarget, MappingTransform
 from sluicegate.sync.progress import Phase as SyncPhase
 
 
 class Modality(StrEnum):
     """What kind of content an object has, told from its MIME type or extension."""
-
-    IMAGE = "IMAGE"
-    VIDEO = "VIDEO"
-    AUDIO = "AUDIO"
-    TEXT = "TEXT"
-    DOCUMENT = "DOCUMENT"
-    TABULAR = "TABULAR"
-    OTHER = "OTHER"
-
-
-class BlobType(StrEnum):
-    """What a blob is; the modality of its file unless a mapping says otherwise."""
 
     IMAGE = "IMAGE"
     VIDEO = "VIDEO"
@@ -79,7 +68,21 @@ _MODALITIES = {
     "OTHER": "Everything else.",
 }
 show(Modality, _MODALITIES)
-show(BlobType, _MODALITIES)
+show(
+    BlobType,
+    {"AUTO": "In a mapping alone: told from the file's MIME type or extension.", **_MODALITIES},
+    description="What a blob is; the modality of its file unless a mapping says otherwise.",
+)
+show(MappingTarget, {"BLOB": "A file of the object.", "FIELD": "A field of the object."})
+show(
+    MappingTransform,
+    {
+        "LOWERCASE": "Text in lower case.",
+        "UPPERCASE": "Text in upper case.",
+        "TRIM": "Text without white space at its ends.",
+        "JSON_PARSE": "The JSON value that the text is.",
+    },
+)
 show(
     SyncStatus,
     {

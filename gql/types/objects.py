@@ -15,6 +15,7 @@ from gql.types.node import Node, RowView
 from gql.types.storages import Storage, storage_of
 from resolvers.objects import object_uri
 from sluicegate.core.text import text_of_key
+from sluicegate.sync.mapping_blobs import DEFAULT_NAME, mime_of_url
 
 if TYPE_CHECKING:
     from gql.types.projects import Project
@@ -22,28 +23,46 @@ if TYPE_CHECKING:
 
 @strawberry.type(description="A file that belongs to an object.")
 class Blob:
-    """One blob of an object."""
+    """One blob of an object. `place`: where it is, when it is not the source file."""
 
     row: strawberry.Private[Any]
+    place: strawberry.Private[str | None]
     name: str = strawberry.field(description='The blob\'s name; "content" for the file itself.')
-    type: BlobType = strawberry.field(description="What it is.")
+    type: BlobType = strawberry.field(description="What it is; never AUTO.")
     mime_type: str | None = strawberry.field(description="Its MIME type; null when it is unknown.")
 
-    @strawberry.field(description="Its stable address in the source, e.g. s3://bucket/key; it is no link.")
+    @strawberry.field(description="Its stable address, e.g. s3://bucket/key in the source; it is no link.")
     async def uri(self, info: Info) -> str:
-        """The provider's address of the file."""
+        """The provider's address of the file, or where a mapping says that it is."""
+        if self.place is not None:
+            return self.place
         storage = await info.context.loaders.storages.load(self.row.storage_id)
         assert storage is not None
         return object_uri(storage, self.row)
 
-    @strawberry.field(description="A link that works for the storage's presignTtl; null when the storage is archived.")
+    @strawberry.field(
+        description="A link that works for the storage's presignTtl, or the uri when that is one; null when the storage"
+        " is archived, or the uri is of another kind."
+    )
     async def url(self, info: Info) -> str | None:
         """A link to the file."""
+        if self.place is not None:
+            return self.place if self.place.lower().startswith(("http://", "https://")) else None
         return await info.context.loaders.object_urls.load(self.row)
 
 
-def _blobs(row: Any) -> list[Blob]:
-    return [Blob(row=row, name="content", type=row.modality, mime_type=row.mime_type)]
+def blobs_of(row: Any) -> list[Blob]:
+    """The blobs of an object: those that a mapping made, else its file."""
+    stored = row.blobs
+    if stored is None:
+        return [Blob(row=row, place=None, name=DEFAULT_NAME, type=BlobType(row.modality), mime_type=row.mime_type)]
+    return [_blob(row, item) for item in stored]
+
+
+def _blob(row: Any, item: Mapping[str, Any]) -> Blob:
+    place = item["uri"]
+    mime = row.mime_type if place is None else mime_of_url(place)
+    return Blob(row=row, place=place, name=item["name"], type=BlobType(item["type"]), mime_type=mime)
 
 
 @strawberry.type(description="One record of a dataset: a file, or a row of one.")
@@ -55,7 +74,7 @@ class SyncedObject(RowView, Node):
         "row_number": lambda row: row.row,
         "source_object_id": lambda row: text_of_key(row.source_key),
         "fields": lambda row: row.fields or {},
-        "blobs": _blobs,
+        "blobs": blobs_of,
     }
 
     status: ObjectStatus = strawberry.field(description="Where the object is.")

@@ -11,7 +11,7 @@ from time import monotonic
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
-from sluicegate.sync.linear import Linear, LinearError, linear
+from sluicegate.sync.linear import MAX_MEMORY_BYTES, Linear, LinearError, linear
 from sluicegate.sync.records import has_records
 
 FOLDER_MARKER = "folder_marker"
@@ -86,15 +86,17 @@ RECORDS_RULE: Rule = (UNSUPPORTED, lambda _, text: has_records(text))
 """Files that have records."""
 
 
-def compile_regex(pattern: str, *, path: Sequence[str] = ("regexFilter",), groups: bool = False) -> Linear:
-    """A RE2 pattern, matched in time linear in the length of a key. `groups`: what its groups hold will be asked for.
+def compile_regex(
+    pattern: str, *, path: Sequence[str] = ("regexFilter",), groups: bool = False, memory: int = MAX_MEMORY_BYTES
+) -> Linear:
+    """A RE2 pattern, matched in time linear in the length of a key. `groups`, `memory`: as for `linear`.
 
     Raises InvalidError that names what RE2 lacks (https://github.com/google/re2/wiki/Syntax) or what is malformed.
     """
     if len(pattern) > MAX_PATTERN_LENGTH:
         raise InvalidError(f"The regex is longer than {MAX_PATTERN_LENGTH} characters.", path=path)
     try:
-        return linear(pattern, groups=groups)
+        return linear(pattern, groups=groups, memory=memory)
     except LinearError as error:
         reason = str(error)
         for syntax, name in _BEYOND_RE2:

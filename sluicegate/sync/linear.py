@@ -12,7 +12,8 @@ import re2
 _re2: Any = re2
 _engine: Any = _re2._re2  # noqa: SLF001 - the extension module that the package is a layer over
 _Anchor: Any = _engine.RE2.Anchor
-_MEMORY_BYTES = 8 << 20
+
+MAX_MEMORY_BYTES = 8 << 20
 
 
 class LinearError(ValueError):
@@ -49,7 +50,7 @@ class Linear:
         return None if start < 0 else data[start:end].decode("utf-8", "replace")
 
 
-def linear(pattern: str, *, memory: int = _MEMORY_BYTES, groups: bool = False) -> Linear:
+def linear(pattern: str, *, memory: int = MAX_MEMORY_BYTES, groups: bool = False) -> Linear:
     """A compiled pattern that takes at most `memory` bytes. Without `groups`, parentheses only group.
 
     Raises LinearError, and UnicodeEncodeError.
