@@ -43,8 +43,9 @@ async def preview(
     first: int,
     limit: int = MAX_LISTED,
     seconds: float = MAX_SECONDS,
+    prefix: bytes = b"",
 ) -> Preview:
-    """Lists up to `limit` objects for up to `seconds`; shows `first` of them.
+    """Lists up to `limit` objects with keys that start with `prefix` for up to `seconds`; shows `first` of them.
 
     Raises RunError, and TimeoutError when not one object was listed in the time.
     """
@@ -53,7 +54,7 @@ async def preview(
     try:
         async with (
             asyncio.timeout(seconds),
-            aclosing(provider.list(recursive=recursive, limit=limit)) as pages,
+            aclosing(provider.list(recursive=recursive, limit=limit, prefix=prefix)) as pages,
         ):
             async for page in pages:
                 for entry in page.entries:
