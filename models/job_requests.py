@@ -12,9 +12,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.job_errors import storable_text
-from models.job_storage import follow
-from models.job_transitions import JobEvent, apply, changes
+from models.job_transitions import JobEvent, apply, follow_all, illegal, lock_job
 from models.jobs import UNFINISHED, Job, JobStatus, JobTrigger
+from models.ranges import KeyRange
 from models.storages import Storage
 from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
@@ -43,6 +43,8 @@ async def insert(
     priority: int = 0,
     storage_id: int | None = None,
     project_id: int | None = None,
+    sync_config_id: int | None = None,
+    key_range: KeyRange | None = None,
     scheduled_at: datetime | None = None,
     max_retries: int = 3,
     at: datetime | None = None,
@@ -50,13 +52,16 @@ async def insert(
     """A new job: SCHEDULED when `scheduled_at` is to come, else QUEUED.
 
     Meeting an unfinished job of the same unicity: one that is SCHEDULED, when this one is to run now, is made to run
-    now with this payload and the higher priority, and returned; else AlreadyRunningError carries it.
+    now with this payload and the higher priority, and returned; else AlreadyRunningError carries it. `key_range`: what
+    a sync covers, None: the job is no sync.
     """
     moment = at or now()
     later = scheduled_at is not None and scheduled_at > moment
     job = Job(
         namespace_id=namespace_id, job_class=job_class, unicity=unicity, payload=payload, trigger=trigger,
         priority=priority, storage_id=storage_id, project_id=project_id, scheduled_at=scheduled_at,
+        sync_config_id=sync_config_id, range_low=key_range.low if key_range else None,
+        range_high=key_range.high if key_range else None,
         max_retries=max_retries, status=JobStatus.SCHEDULED if later else JobStatus.QUEUED, run_id=uuid.uuid4().hex,
         created_by_kind=created_by.kind, created_by_id=created_by.id, created_by_name=created_by.name,
         created_at=moment, updated_at=moment, row_rev=1,
@@ -77,10 +82,7 @@ async def insert(
         return await apply(
             session, other.id, JobEvent.RUN_NOW, at=moment, payload=payload, priority=max(priority, other.priority)
         )
-    changes(session)["job", job.id] = job
-    storage = await follow(session, job, came_from=None)
-    if storage is not None:
-        changes(session)["storage", storage.id] = storage
+    await follow_all(session, job, came_from=None)
     return job
 
 
@@ -100,17 +102,13 @@ async def signal(
     unfinished job of the same unicity.
     """
     moment = at or now()
-    job = await session.scalar(
-        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    )
+    job = await lock_job(session, job_id)
     if job is None:
         raise NotFoundError("No such job.", path=("id",))
     if (signal, job.status) in {(JobSignal.CANCEL, JobStatus.CANCELING), (JobSignal.PAUSE, JobStatus.PAUSED)}:
         return job
     namespace_id, unicity = job.namespace_id, job.unicity
-    by = {"kind": actor.kind, "id": actor.id, "name": actor.name}
-    said: dict[str, Any] = {"signal": signal, "reason": storable_text(reason), "by": by, "at": moment.isoformat()}
-    columns: dict[str, Any] = {"last_signal": said}
+    columns: dict[str, Any] = {"last_signal": _said(signal, reason, actor, moment)}
     if signal in {JobSignal.RETRY, JobSignal.RESUME, JobSignal.RUN_NOW}:
         columns["not_before"] = None
     if signal is JobSignal.RETRY:
@@ -127,6 +125,30 @@ async def signal(
         if other is None:
             raise
         raise _already_running(session, other) from None
+
+
+async def unlock(
+    session: AsyncSession, job_id: int, *, reason: str = "", actor: Actor, at: datetime | None = None
+) -> Job:
+    """Takes a run's lease away: whoever holds it gets FencedError at its next write.
+
+    IN_PROGRESS becomes QUEUED and goes on from its checkpoint, elsewhere perhaps; CANCELING ends CANCELED. Raises
+    NotFoundError, and ConflictError for a job that no worker holds.
+    """
+    moment = at or now()
+    job = await lock_job(session, job_id)
+    if job is None:
+        raise NotFoundError("No such job.", path=("id",))
+    if job.status == JobStatus.PAUSED and job.lease_expires_at is None:
+        raise illegal(job, JobEvent.UNLOCK)
+    said = _said("UNLOCK", reason, actor, moment)
+    return await apply(session, job_id, JobEvent.UNLOCK, at=moment, fence=Job.fence + 1, last_signal=said)
+
+
+def _said(signal: str, reason: str, actor: Actor, at: datetime) -> dict[str, Any]:
+    """What a job keeps of what a person asked for."""
+    by = {"kind": actor.kind, "id": actor.id, "name": actor.name}
+    return {"signal": signal, "reason": storable_text(reason), "by": by, "at": at.isoformat()}
 
 
 async def _unfinished(session: AsyncSession, namespace_id: int, unicity: str | None) -> Job | None:

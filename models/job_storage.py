@@ -38,8 +38,8 @@ _COUNTS = {
 
 
 def is_sync(job: Job) -> bool:
-    """Whether the storage shows this job: a sync of it that writes."""
-    return job.storage_id is not None and not job.payload.get("dryRun", False)
+    """Whether the storage shows this job: its own sync, not a configuration's, that writes."""
+    return job.storage_id is not None and job.sync_config_id is None and not job.payload.get("dryRun", False)
 
 
 async def follow(session: AsyncSession, job: Job, *, came_from: JobStatus | None) -> Storage | None:

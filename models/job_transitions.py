@@ -15,11 +15,17 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.changes import changes
+from models.config_transitions import lock
+from models.job_configs import follow_config
 from models.job_storage import follow
 from models.jobs import FINISHED, Job, JobStatus
-from models.storages import Storage
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ConflictError, NotFoundError
+
+__all__ = [
+    "HELD", "TRANSITIONS", "FencedError", "JobEvent", "apply", "changes", "follow_all", "illegal", "lock_job",
+]  # fmt: skip
 
 S = JobStatus
 HELD = frozenset({S.IN_PROGRESS, S.CANCELING, S.PAUSED})
@@ -42,6 +48,7 @@ class JobEvent(StrEnum):
     RESUME = "RESUME"
     RETRY = "RETRY"
     RUN_NOW = "RUN_NOW"
+    UNLOCK = "UNLOCK"
 
 
 E = JobEvent
@@ -68,6 +75,7 @@ TRANSITIONS: Mapping[JobEvent, Mapping[JobStatus, JobStatus]] = MappingProxyType
         E.RESUME: {S.PAUSED: S.QUEUED},
         E.RETRY: {S.FAILED: S.QUEUED, S.CANCELED: S.QUEUED, S.COMPLETED_WITH_ERRORS: S.QUEUED},
         E.RUN_NOW: {S.SCHEDULED: S.QUEUED, S.QUEUED: S.QUEUED},
+        E.UNLOCK: {S.IN_PROGRESS: S.QUEUED, S.PAUSED: S.PAUSED, S.CANCELING: S.CANCELED},
     }
 )  # fmt: skip
 
@@ -77,9 +85,11 @@ _HINTS: Mapping[JobEvent, str] = {
     E.RESUME: "Only a paused job can be resumed.",
     E.RETRY: "Only a job that failed, was canceled or completed with errors can be tried again.",
     E.RUN_NOW: "Only a job that waits can be run now.",
+    E.UNLOCK: "Only a job that a worker holds can be unlocked.",
 }
 _NOUNS: Mapping[JobEvent, str] = {
     E.CANCEL: "canceled", E.PAUSE: "paused", E.RESUME: "resumed", E.RETRY: "tried again", E.RUN_NOW: "run now",
+    E.UNLOCK: "unlocked",
 }  # fmt: skip
 
 
@@ -101,9 +111,7 @@ async def apply(
     `under`: the fence of the run that asks; another one is FencedError. Raises NotFoundError, and ConflictError for a
     transition that the table does not have. The changed rows are in `changes(session)` for whoever announces them.
     """
-    job = await session.scalar(
-        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    )
+    job = await lock_job(session, job_id)
     if job is None:
         if under is not None:
             raise FencedError(f"job {job_id} is gone")
@@ -124,11 +132,27 @@ async def apply(
         .execution_options(populate_existing=True, synchronize_session=False)
     )
     assert changed is not None
-    changes(session)["job", job_id] = changed
-    storage = await follow(session, changed, came_from=source)
+    await follow_all(session, changed, came_from=source)
+    return changed
+
+
+async def follow_all(session: AsyncSession, job: Job, *, came_from: JobStatus | None) -> None:
+    """Notes a job's change, and brings along what shows its state: its configuration, or else its storage."""
+    changes(session)["job", job.id] = job
+    await follow_config(session, job, came_from=came_from)
+    storage = await follow(session, job, came_from=came_from)
     if storage is not None:
         changes(session)["storage", storage.id] = storage
-    return changed
+
+
+async def lock_job(session: AsyncSession, job_id: int) -> Job | None:
+    """The row, for changing it, after its configuration's: all take them in this order, or two would deadlock."""
+    config_id = await session.scalar(select(Job.sync_config_id).where(Job.id == job_id))
+    if config_id is not None:
+        await lock(session, config_id)
+    return await session.scalar(
+        select(Job).where(Job.id == job_id).with_for_update(key_share=True).execution_options(populate_existing=True)
+    )
 
 
 def _effects(job: Job, event: JobEvent, target: JobStatus, moment: datetime) -> dict[str, Any]:
@@ -148,8 +172,3 @@ def illegal(job: Job, event: JobEvent) -> ConflictError:
     """The typed answer to an event that the job's status does not allow."""
     verb = _NOUNS.get(event, f"taken through {event}")
     return ConflictError(f"The job is {job.status} and can't be {verb}.", hint=_HINTS.get(event))
-
-
-def changes(session: AsyncSession) -> dict[tuple[str, int], Job | Storage]:
-    """(topic, id) → the rows that changes of jobs touched in this session: to be announced after its commit."""
-    return session.info.setdefault("job_changes", {})
