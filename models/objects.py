@@ -14,6 +14,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import TABLE_ARGS, Base, Json, Scoped, row_id
 
+MAX_KEY_BYTES = 2_048
+"""A longer key fits no PostgreSQL index; S3 allows 1,024."""
+
 
 class ObjectStatus(StrEnum):
     """STAGED until confirmed, SYNCED, MISSING from the source."""

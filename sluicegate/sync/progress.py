@@ -36,7 +36,8 @@ class Progress:
     """Counters of records: found = filtered + duplicate + unchanged + added + updated + failed, once a run is through.
 
     `pending` are files listed and not yet read, one record each: shown as found, but in no checkpoint. Bytes are the
-    source's.
+    source's. `derived_additions`: the catalogue had nothing of the scope when the run began, so that the objects
+    themselves tell what it added.
     """
 
     phase: Phase = Phase.CONNECTING
@@ -59,6 +60,7 @@ class Progress:
     last_errors: deque[dict[str, Any]] = field(default_factory=lambda: deque[dict[str, Any]](maxlen=MAX_LAST_ERRORS))
     started_at: str = field(default_factory=lambda: now().isoformat())
     dry_run_report: dict[str, Any] | None = None
+    derived_additions: bool = False
     _window: deque[tuple[float, int, int]] = field(default_factory=deque[tuple[float, int, int]])
     _smooth: float | None = None
     _moved: float = field(default_factory=time.monotonic)
@@ -124,7 +126,7 @@ class Progress:
             "etaSeconds": self._eta(), "currentObject": self.current_object, "lastErrors": list(self.last_errors),
             "startedAt": self.started_at, "updatedAt": now().isoformat(), "objectsAdded": self.added,
             "objectsUpdated": self.updated, "objectsRestored": self.restored, "filteredBy": dict(self.filtered),
-            "dryRunReport": self.dry_run_report,
+            "dryRunReport": self.dry_run_report, "derivedAdditions": self.derived_additions,
         }  # fmt: skip
 
     @classmethod
@@ -138,5 +140,5 @@ class Progress:
             failed=saved["objectsFailed"], missing=saved["objectsMissing"], bytes_found=saved["bytesFound"],
             bytes_synced=saved["bytesSynced"], batches=saved["batchesCreated"], rate_limit_hits=saved["rateLimitHits"],
             last_errors=deque(saved["lastErrors"], maxlen=MAX_LAST_ERRORS), started_at=saved["startedAt"],
-            dry_run_report=saved["dryRunReport"],
+            dry_run_report=saved["dryRunReport"], derived_additions=saved.get("derivedAdditions", False),
         )  # fmt: skip
