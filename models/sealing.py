@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.access import SecretCheck
 from models.storages import Storage
+from models.sync_configs import SyncConfig
 from sluicegate.core.crypto import SecretBox
 from sluicegate.core.errors import ConfigurationError
 
@@ -52,6 +53,10 @@ async def reseal_all(session: AsyncSession, secrets: SecretBox) -> int:
         for storage in storages:
             assert storage.sealed_secrets is not None
             storage.sealed_secrets = secrets.rotate(storage.sealed_secrets)
+        signing = await session.scalars(select(SyncConfig).where(SyncConfig.sealed_webhook_secret.is_not(None)))
+        for config in signing.all():
+            assert config.sealed_webhook_secret is not None
+            config.sealed_webhook_secret = secrets.rotate(config.sealed_webhook_secret)
     except InvalidToken:
         raise ConfigurationError(
             "Some credentials open with none of the keys given; nothing was changed.",

@@ -23,6 +23,7 @@ from sluicegate.jobs.service import JobsService
 from sluicegate.jobs.sync_storage import SyncStorage
 from sluicegate.settings import Settings
 from sluicegate.sync.services import SyncServices
+from sluicegate.webhooks.delivery import Deliverer
 
 
 @dataclass(slots=True)
@@ -66,9 +67,11 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
             data_dir=str(directory.path),
             ambient_aws=settings.ambient_aws,
         )
-        jobs = JobsService(
-            database, hub, [SyncStorage(sync), RemoveObjects(database), RemoveProject(database)], settings
-        )
+        classes = [SyncStorage(sync), RemoveObjects(database), RemoveProject(database)]
+        # Connections of its own: receivers that don't answer must not take those of syncs.
+        to_webhooks = await stack.enter_async_context(Connector(settings.allowed_endpoints))
+        webhooks = Deliverer(database, secrets, to_webhooks)
+        jobs = JobsService(database, hub, classes, settings, loops={"webhooks": webhooks.run})
         keys = KeyRing()
         stack.push_async_callback(keys.close)
         first_key = await ensure_bootstrap_key(database, settings)

@@ -45,3 +45,11 @@ SYNC_OBJECTS = Counter(
 """`outcome`: found, filtered, duplicate, unchanged, synced, failed or missing."""
 
 SYNC_BYTES = Counter("sluicegate_sync_bytes", "Bytes that runs have read of objects here.", registry=REGISTRY)
+
+WEBHOOK_ATTEMPTS = Counter(
+    "sluicegate_webhook_attempts",
+    "Messages to webhooks that were sent here, each time.",
+    ("outcome",),
+    registry=REGISTRY,
+)
+"""`outcome`: delivered, retried (it failed and is tried again) or failed (it is not)."""

@@ -9,6 +9,8 @@ MARK = "[redacted]"
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # Our API keys.
     (re.compile(r"\bsg_[\w-]{16,}"), f"sg_{MARK}"),
+    # The secrets that webhooks are signed with.
+    (re.compile(r"\bwhsec_[\w+/-]{16,}={0,2}"), f"whsec_{MARK}"),
     # What follows the scheme of an Authorization header.
     (re.compile(r"(?i)\b(bearer|token|basic)(\s+)(?=[\w.~+/=-]*\d)[\w.~+/=-]{12,}"), rf"\1\2{MARK}"),
     # Parameters that sign or open an address: AWS (X-Amz-…, v2), ours, OAuth's, SAS of Azure.

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,6 +37,8 @@ RECONCILE_SECONDS = 30.0
 DRAIN_SECONDS = 8.0
 _FORGET_SECONDS = 3600.0
 
+Loop = Callable[[], Awaitable[None]]
+
 
 @dataclass(frozen=True, slots=True)
 class Readiness:
@@ -50,6 +52,7 @@ class JobsService:
     """Enqueues and signals jobs; between `start` and `close` also runs them.
 
     `exclusive`: no other process can run jobs of this database, so every lease is void at start; so on SQLite.
+    `loops`: what else a worker does all the time, by its name; it ends by being canceled, within a second.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class JobsService:
         *,
         exclusive: bool | None = None,
         engine: Engine | None = None,
+        loops: Mapping[str, Loop] | None = None,
         clock: Callable[[], datetime] = now,
         options: WorkerOptions | None = None,
     ) -> None:
@@ -68,6 +72,7 @@ class JobsService:
         self._exclusive = database.is_sqlite if exclusive is None else exclusive
         self._engine: Engine = engine or EmbeddedEngine(settings.worker_concurrency)
         self._clock = clock
+        self._loops = dict(loops or {})
         self._announcer = Announcer(publisher)
         self._classes = registry(classes)
         self._worker = Worker(
@@ -131,13 +136,18 @@ class JobsService:
         await self._changed(session, job)
         return job
 
+    def announce(self, session: AsyncSession) -> None:
+        """After the session's commit, shows what its changes of configurations have touched, and looks what is due."""
+        self._announcer.announce(session)
+        after_commit(session, self._look_again)
+
     async def start(self) -> None:
         """Begins to run jobs. Raises what the database raises when it cannot be read at all."""
         if self._tasks:
             raise RuntimeError("The jobs were started already.")
         if self._exclusive:
             await self._reconciler.release()
-        loops = {"engine": self._run_engine, "ticker": self._look, "retention": self._forget}
+        loops = {"engine": self._run_engine, "ticker": self._look, "retention": self._forget, **self._loops}
         self._tasks = [
             asyncio.create_task(supervise(name, loop, self._closing, self._wake), name=f"jobs-{name}")
             for name, loop in loops.items()
@@ -166,6 +176,9 @@ class JobsService:
         if job.status == JobStatus.QUEUED:
             await self._engine.enqueue(session, job)
         after_commit(session, partial(self._obey, job.id, JobStatus(job.status)))
+
+    async def _look_again(self) -> None:
+        self._wake.set()
 
     async def _obey(self, job_id: int, status: JobStatus) -> None:
         self._wake.set()

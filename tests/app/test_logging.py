@@ -11,11 +11,13 @@ import structlog
 from sluicegate.core import logging as ours
 from sluicegate.core.crypto import SecretBox, new_api_secret, new_secret_key
 from sluicegate.core.redact import MARK, redact
+from sluicegate.webhooks.secrets import new_secret
 from tests.support.command import restored_logging
 from tests.support.gateway import running_gateway
 
 AWS_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 API_KEY = new_api_secret()
+WEBHOOK_SECRET = new_secret()
 FERNET_KEY = new_secret_key()
 SEALED = SecretBox([FERNET_KEY]).seal({"password": "hunter2"}, table="storage", row=1, namespace=1)
 PEM = "-----BEGIN RSA PRIVATE KEY-----\nMIIEow\nIBAAK\n-----END RSA PRIVATE KEY-----"
@@ -36,6 +38,7 @@ def lines(log: io.StringIO) -> list[dict[str, object]]:
 
 SECRETS = {
     "an API key": (f"the key {API_KEY} was used", API_KEY),
+    "a secret of a webhook": (f"signed with {WEBHOOK_SECRET} here", WEBHOOK_SECRET.removeprefix("whsec_")),
     "a bearer": (f"Authorization: Bearer {API_KEY}", API_KEY),
     "a token": ("Authorization: Token 0123456789abcdefghij", "0123456789abcdefghij"),
     "a parameter": (f"secret={AWS_SECRET}", AWS_SECRET),
