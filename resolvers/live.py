@@ -10,20 +10,25 @@ from models.base import Base
 from models.database import ALL, Database
 from models.jobs import Job
 from models.storages import Storage
+from models.sync_configs import SyncConfig
 from models.wire import from_wire, to_wire
 from sluicegate.events import Topic
 
 JOB = "job"
 STORAGE = "storage"
+SYNC_CONFIG = "syncConfig"
 
 RowT = TypeVar("RowT", bound=Base)
 
 
 def topics(database: Database) -> list[Topic[Any]]:
-    """The topics of `Hub`: `job` ends with its finished state, `storage` when it is deleted."""
+    """The topics of `Hub`: `job` ends with its finished state, the others when their row is deleted."""
     job: Topic[Job] = Topic(JOB, to_wire, partial(from_wire, Job), _reader(database, Job), lambda state: state.finished)
     storage: Topic[Storage] = Topic(STORAGE, to_wire, partial(from_wire, Storage), _reader(database, Storage))
-    return [job, storage]
+    config: Topic[SyncConfig] = Topic(
+        SYNC_CONFIG, to_wire, partial(from_wire, SyncConfig), _reader(database, SyncConfig)
+    )
+    return [job, storage, config]
 
 
 def _reader(database: Database, cls: type[RowT]) -> Callable[[int], Awaitable[RowT | None]]:

@@ -136,6 +136,14 @@ class JobsService:
         await self._changed(session, job)
         return job
 
+    async def unlock(self, session: AsyncSession, job_id: int, *, reason: str = "", actor: Actor) -> Job:
+        """Takes a run's lease away in the caller's transaction. As `job_state.unlock`."""
+        job = await job_state.unlock(session, job_id, reason=reason, actor=actor, at=self._clock())
+        logger.info("Job %s: unlocked by %s %s: %s", job_id, actor.kind, actor.name, job.status)
+        await self._changed(session, job)
+        after_commit(session, partial(self._interrupt, job_id))
+        return job
+
     def announce(self, session: AsyncSession) -> None:
         """After the session's commit, shows what its changes of configurations have touched, and looks what is due."""
         self._announcer.announce(session)
@@ -176,6 +184,10 @@ class JobsService:
         if job.status == JobStatus.QUEUED:
             await self._engine.enqueue(session, job)
         after_commit(session, partial(self._obey, job.id, JobStatus(job.status)))
+
+    async def _interrupt(self, job_id: int) -> None:
+        # A run of this process learns at once that its lease is gone.
+        self._worker.interrupt(job_id)
 
     async def _look_again(self) -> None:
         self._wake.set()
