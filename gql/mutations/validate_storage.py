@@ -28,7 +28,7 @@ class ValidateStorageInput:
 class ValidationCheck:
     """One step."""
 
-    name: str = strawberry.field(description="resolve, connect, authenticate, list, read, cors or write.")
+    name: str = strawberry.field(description="resolve, connect, authenticate, list, read, cors, write or events.")
     status: CheckStatus = strawberry.field(description="How it ended.")
     detail: str = strawberry.field(description="What was found.")
     provider_code: str | None = strawberry.field(description="The provider's own code, e.g. NoSuchBucket.")

@@ -6,7 +6,7 @@ that the engine knows what to do next without knowing the provider.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -90,6 +90,26 @@ class Page(NamedTuple):
     cursor: dict[str, Any]
 
 
+class ObjectEvent(NamedTuple):
+    """That an object was written, or removed. A hint: events come late, twice and in any order, so `stat` says more."""
+
+    key: bytes
+    removed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class EventBatch:
+    """Events that came together; none where the messages held none of this storage.
+
+    `ack`: says that they need not come again; without it they do. Raises RunError. `malformed`: messages that were not
+    understood, which `ack` removes too.
+    """
+
+    events: list[ObjectEvent]
+    ack: Callable[[], Awaitable[None]]
+    malformed: int = 0
+
+
 class Content(Protocol):
     """An open object. `size`: bytes of this response (None when unknown); `total_size`: of the whole object."""
 
@@ -114,7 +134,10 @@ class CheckStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One step of `validate`: resolve, connect, authenticate, list, read, cors, write. `code`: of a failed one."""
+    """One step of `validate`: resolve, connect, authenticate, list, read, cors, write, events.
+
+    `code`: of a failed one.
+    """
 
     name: str
     status: CheckStatus
@@ -172,6 +195,15 @@ class Provider(Protocol):
 
         With `fingerprint`: SkippableError when it changed since.
         Raises SkippableError when the object is gone or refused, FatalError, RetriableError, ThrottledError.
+        """
+        ...
+
+    def events(self) -> AsyncGenerator[EventBatch]:
+        """What happens in the storage from now on, without end; waits where nothing does.
+
+        Ends within a second when it is cancelled. Use with `contextlib.aclosing`. Raises RunError: call it again after
+        ThrottledError and RetriableError; FatalError where the storage has no events. NotImplementedError without
+        EVENTS.
         """
         ...
 

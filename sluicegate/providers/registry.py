@@ -47,6 +47,10 @@ class ProviderPackage(Protocol):
         """The storage's own path, as a source path that means all of it."""
         ...
 
+    def has_events(self, settings: Mapping[str, Any]) -> bool:
+        """Whether `Provider.events` gives anything for a storage with these stored settings."""
+        ...
+
     def open_provider(self, settings: BaseModel, context: ProviderContext) -> AbstractAsyncContextManager[Provider]:
         """The storage, open. Raises RunError."""
         ...
@@ -93,6 +97,7 @@ _S3 = frozenset(
     {
         Capability.TAGS,
         Capability.METADATA,
+        Capability.EVENTS,
         Capability.TEMPORARY_URL,
         Capability.CONTENT_HASH,
         Capability.WRITE,

@@ -244,9 +244,9 @@ async def test_validation_goes_step_by_step(tenant: Tenant, moto: MotoServer, bu
     works = (await tenant.data(VALIDATE, input={"provider": s3(moto, bucket), "write": True}))["validateStorage"]
     assert works["ok"] is True
     steps = {check["name"]: check["status"] for check in works["checks"]}
-    assert list(steps) == ["resolve", "connect", "authenticate", "list", "read", "cors", "write"]
-    assert steps["cors"] == "WARNING"
-    assert {status for name, status in steps.items() if name != "cors"} == {"PASSED"}
+    assert list(steps) == ["resolve", "connect", "authenticate", "list", "read", "cors", "write", "events"]
+    assert (steps["cors"], steps["events"]) == ("WARNING", "SKIPPED")
+    assert {status for name, status in steps.items() if name not in ("cors", "events")} == {"PASSED"}
     assert moto.keys(bucket) == ["a.png"]  # the probe is gone
 
     broken = (await tenant.data(VALIDATE, input={"provider": s3(moto, "no-such-bucket")}))["validateStorage"]

@@ -14,7 +14,7 @@ from sluicegate.providers.s3.credentials import credential_source
 from sluicegate.providers.throttle import Throttle
 from tests.providers.conformance import Source
 
-_CONTEXT = ("ambient_aws", "throttle", "namespace", "namespace_id")
+_CONTEXT = ("ambient_aws", "connector", "throttle", "namespace", "namespace_id")
 
 
 class Bucket(Source):

@@ -72,6 +72,17 @@ async def test_no_object_is_gone_because_its_bucket_is(real: Bucket) -> None:
             assert (caught.value.code, caught.value.provider_code) == (ErrorCode.PROVIDER_NOT_FOUND, "NoSuchBucket")
 
 
+async def test_an_object_behind_a_delete_marker_is_gone(real: Bucket) -> None:
+    versioning = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
+    await real.request("PUT", None, versioning, query={"versioning": ""})
+    await real.put(b"a", b"1")
+    async with real.open() as provider:
+        assert await provider.stat(b"a") is not None
+        await real.delete(b"a")
+        assert await provider.stat(b"a") is None
+        assert await entries_of(provider) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "code"),
     [

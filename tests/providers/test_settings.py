@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluicegate.core.errors import FatalError, InvalidError, NotFoundError
 from sluicegate.core.net import Connector
-from sluicegate.providers import registry, s3
+from sluicegate.providers import local, registry, s3
 from sluicegate.providers.base import Capability, MappingSource, ProviderContext, ProviderType
 from sluicegate.providers.s3.target import target_of
 from sluicegate.providers.throttle import Bucket
@@ -55,6 +56,18 @@ def parse(**values: Any) -> Any:
         ({"external_id": "abc"}, None, "roleArn"),
         ({"role_arn": "arn:aws:iam::123456789012:role/r", "external_id": "a b"}, "externalId", "letters"),
         ({"event_queue_url": "my-queue"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "ftp://sqs.eu-west-1.amazonaws.com/1/q"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com/"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://u:hidden@sqs.eu-west-1.amazonaws.com/1/q"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com/1/q?a=b"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com/1/q#f"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com/1/a b"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com:99999/1/q"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://sqs.eu-west-1.amazonaws.com/1/q\n"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https:///1/q"}, "eventQueueUrl", "looks like"),
+        ({"event_queue_url": "https://mq.test/" + "q" * 2048}, "eventQueueUrl", "longer|at most"),
+        ({"event_queue_url": "http://mq.example.com/1/q"}, "eventQueueUrl", "over https"),
         ({"colour": "red"}, "colour", "no such field"),
     ],
 )
@@ -65,6 +78,39 @@ def test_the_first_problem_is_told_with_its_place(values: dict[str, Any], field:
     assert (
         "hidden" not in f"{caught.value!r} {caught.value.hint} {caught.value.__cause__!r} {caught.value.__context__!r}"
     )
+
+
+def test_a_queue_in_the_clear_is_one_that_the_operator_names() -> None:
+    url = "http://mq.internal:9324/000000000000/queue"
+    context = ProviderContext(Connector("mq.internal:9324"), "tenant", 1, {}, "")
+    assert s3.parse({"bucket": "bucket", **KEYS, "event_queue_url": url}, context=context).event_queue_url == url
+    with pytest.raises(InvalidError, match="over https"):
+        s3.parse({"bucket": "bucket", **KEYS, "event_queue_url": url.replace("9324", "9325")}, context=context)
+
+
+def test_the_gateways_own_credentials_ask_queues_of_aws_alone() -> None:
+    context = ProviderContext(Connector("mq.internal"), "tenant", 1, {}, "", ambient_aws=True)
+    role = {"bucket": "bucket", "role_arn": "arn:aws:iam::123456789012:role/r"}
+    for url in ("https://sqs.eu-west-1.amazonaws.com/1/q", "https://mq.internal/1/q"):
+        assert s3.parse({**role, "event_queue_url": url}, context=context).event_queue_url == url
+    with pytest.raises(InvalidError, match="only at AWS") as caught:
+        s3.parse({**role, "event_queue_url": "https://mq.example.com/1/q"}, context=context)
+    assert caught.value.path == ("provider", "s3", "eventQueueUrl")
+
+
+@pytest.mark.parametrize(("values", "expected"), [({}, False), ({"event_queue_url": "https://sqs/1/q"}, True)])
+def test_a_storage_with_a_queue_has_events(values: dict[str, str], expected: bool) -> None:
+    assert s3.has_events({"bucket": "bucket", **values}) is expected
+    assert local.has_events({"path": ""}) is False
+
+
+async def test_what_folders_lack_is_not_implemented(tmp_path: Path) -> None:
+    context = ProviderContext(Connector(), "tenant", 1, {"tenant": str(tmp_path)}, "")
+    async with local.open_provider(local.parse({"path": ""}, context=context), context) as provider:
+        with pytest.raises(NotImplementedError):
+            await provider.tags(b"a")
+        with pytest.raises(NotImplementedError):
+            provider.events()
 
 
 def test_good_settings_keep_their_secrets_to_themselves() -> None:
@@ -105,8 +151,12 @@ def test_the_registry_lists_what_exists_and_loads_it_when_it_is_used() -> None:
         assert item.install_hint is None
         assert set(package.Settings.model_fields) >= package.SECRETS
         assert {MappingSource.FILE, MappingSource.CONSTANT} <= item.mapping_sources
-    assert Capability.TEMPORARY_URL in registry.spec(ProviderType.S3).capabilities
-    assert Capability.TEMPORARY_URL not in registry.spec(ProviderType.LOCAL).capabilities
+    bucket, folder = registry.spec(ProviderType.S3), registry.spec(ProviderType.LOCAL)
+    assert bucket.capabilities >= {
+        Capability.TAGS, Capability.METADATA, Capability.EVENTS, Capability.TEMPORARY_URL, Capability.CONTENT_HASH,
+    }  # fmt: skip
+    assert bucket.mapping_sources - folder.mapping_sources == {MappingSource.TAG, MappingSource.METADATA}
+    assert folder.capabilities == frozenset()
     with pytest.raises(NotFoundError):
         registry.spec(ProviderType.SNOWFLAKE)
 

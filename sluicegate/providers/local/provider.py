@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from sluicegate.core.errors import ErrorCode, FatalError, InvalidError, RetriableError, SkippableError
-from sluicegate.providers.base import Check, CheckStatus, Content, Described, Entry, Page, ProviderContext
+from sluicegate.providers.base import Check, CheckStatus, Content, Described, Entry, EventBatch, Page, ProviderContext
 from sluicegate.providers.checking import Finding, run_steps
 from sluicegate.providers.cursor import make_cursor, read_cursor
 from sluicegate.providers.local.files import Folder, file_error, fingerprint_of
@@ -144,6 +144,10 @@ class LocalProvider:
         """None: a folder knows nothing of what is in its files."""
         del entry
 
+    def events(self) -> AsyncGenerator[EventBatch, None]:
+        """Folders send none."""
+        raise NotImplementedError
+
     async def temporary_url(self, key: bytes, *, seconds: int) -> str | None:
         """None: files have no links of their own."""
         del key, seconds
@@ -185,6 +189,12 @@ def object_uri(settings: Mapping[str, Any], key: bytes) -> str:
     """The stable address of a file, from the stored settings alone: for archived storages too."""
     base = f"{quote(os.fsencode(settings['path']))}/" if settings["path"] else ""
     return f"local:///{base}{quote(key)}"
+
+
+def has_events(settings: Mapping[str, Any]) -> bool:
+    """Never."""
+    del settings
+    return False
 
 
 @asynccontextmanager

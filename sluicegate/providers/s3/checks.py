@@ -17,6 +17,7 @@ from sluicegate.providers.checking import Finding, Step, run_steps
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.listing import Lister
 from sluicegate.providers.s3.order import Order
+from sluicegate.providers.s3.queue import Queue
 from sluicegate.providers.s3.reading import open_object
 from sluicegate.providers.s3.settings import MAX_KEY_BYTES, Settings
 from sluicegate.providers.s3.xml import MalformedXmlError, namespace_of, parse_xml
@@ -27,10 +28,11 @@ _AUTHENTICATED = frozenset({"AccessDenied", "AllAccessDisabled", "NoSuchBucket",
 
 
 class _Checks:
-    def __init__(self, connector: Connector, client: S3Client, settings: Settings) -> None:
+    def __init__(self, connector: Connector, client: S3Client, settings: Settings, queue: Queue | None) -> None:
         self._connector = connector
         self._client = client
         self._settings = settings
+        self._queue = queue
         self._prefix = settings.prefix.encode()
         self._entries: list[Entry] = []
         self._listing: RunError | None = None
@@ -44,7 +46,7 @@ class _Checks:
             ("read", self.read),
             ("cors", self.cors),
         ]
-        return [*steps, ("write", self.write)] if write else steps
+        return [*steps, *([("write", self.write)] if write else []), ("events", self.events)]
 
     def _root(self) -> URL:
         return self._client.target.url("/", "")
@@ -132,6 +134,12 @@ class _Checks:
             return Finding("No CORS rule of the bucket allows GET.", CheckStatus.WARNING, hint=hint)
         return Finding("The bucket's CORS rules allow GET.")
 
+    async def events(self) -> Finding:
+        if self._queue is None:
+            return Finding("The storage has no event queue.", CheckStatus.SKIPPED)
+        await self._queue.check()
+        return Finding("The event queue can be asked.")
+
     async def write(self) -> Finding:
         name = b".sluicegate-probe-" + secrets.token_hex(8).encode()
         key = self._prefix[: MAX_KEY_BYTES - len(name)].decode(errors="ignore").encode() + name
@@ -158,6 +166,8 @@ class _Checks:
             ) from None
 
 
-def run_checks(connector: Connector, client: S3Client, settings: Settings, *, write: bool) -> AsyncIterator[Check]:
+def run_checks(
+    connector: Connector, client: S3Client, settings: Settings, queue: Queue | None, *, write: bool
+) -> AsyncIterator[Check]:
     """The checks, one after the other."""
-    return run_steps(_Checks(connector, client, settings).steps(write=write))
+    return run_steps(_Checks(connector, client, settings, queue).steps(write=write))

@@ -6,6 +6,7 @@ it can repeat signed headers and query strings.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,6 +47,13 @@ _AUTH = {
     ),
     "RequestExpired": ("The request was too old when it arrived.", "Set the clock of the gateway's machine (NTP)."),
 }
+_AUTH.update(  # what SQS calls the same
+    UnrecognizedClientException=_AUTH["InvalidClientTokenId"],
+    InvalidSignatureException=_AUTH["SignatureDoesNotMatch"],
+    ExpiredTokenException=_AUTH["ExpiredToken"],
+)
+AUTH_CODES = frozenset(_AUTH)
+_EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException"})
 _KMS = ("KMS.", "Kms")
 _THROTTLED = frozenset(
     {
@@ -56,6 +64,9 @@ _THROTTLED = frozenset(
         "TooManyRequests",
         "TooManyRequestsException",
         "BandwidthLimitExceeded",
+        "RequestThrottled",
+        "OverLimit",
+        "KmsThrottled",
         "ServiceUnavailable",
         "Busy",
     }
@@ -85,6 +96,8 @@ def read_answer(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
             inner = root.find(namespace_of(root) + "Error")  # STS wraps it, S3 does not
             place = root if inner is None else inner
             code, region = text_of(place, "Code"), text_of(place, "Region")
+    elif body.startswith(b"{"):
+        code = _json_code(body)
     region = headers.get("x-amz-bucket-region") or region
     return Answer(status, _plain(code), _plain(region), _seconds(headers.get("Retry-After")))
 
@@ -110,7 +123,7 @@ def run_error(answer: Answer, *, bucket: str, role: bool = False, in_object: boo
         return _moved(answer, bucket)
     if code in _AUTH:
         message, hint = _AUTH[code]
-        if code == "ExpiredToken" and role:
+        if code in _EXPIRED and role:
             return RetriableError(message, code=ErrorCode.PROVIDER_AUTH, provider_code=code)
         return FatalError(message, code=ErrorCode.PROVIDER_AUTH, provider_code=code, hint=hint)
     return _object_error(answer) if in_object else _bucket_error(answer, bucket)
@@ -191,6 +204,15 @@ def _object_error(answer: Answer) -> RunError:
         code=ErrorCode.PROVIDER_REFUSED,
         provider_code=code,
     )
+
+
+def _json_code(body: bytes) -> str | None:
+    """The code in an answer of SQS: `com.amazonaws.sqs#QueueDoesNotExist`."""
+    try:
+        code = json.loads(body)["__type"]
+    except (ValueError, KeyError, RecursionError):
+        return None
+    return code.rpartition("#")[2] if isinstance(code, str) else None
 
 
 def _plain(value: str | None) -> str | None:

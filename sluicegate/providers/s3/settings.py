@@ -23,6 +23,7 @@ _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,254}")
 _REGION = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 _ROLE = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]{1,600}", re.ASCII)
 _KMS_KEY = re.compile(r"[A-Za-z0-9:/._-]{1,2048}")
+_QUEUE_PATH = re.compile(r"(?:/[A-Za-z0-9_.-]+)+")
 _EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.ASCII)
 
 Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
@@ -82,7 +83,13 @@ class Settings(StrictSettings):
     @field_validator("event_queue_url")
     @classmethod
     def _queue(cls, value: str) -> str:
-        if not value.startswith(("https://", "http://")) or not URL(value).host:
+        try:
+            url = URL(value)
+            valid = url.scheme in ("http", "https") and url.host and not (url.user or url.password)
+            valid = valid and not (url.query_string or url.fragment) and _QUEUE_PATH.fullmatch(url.raw_path)
+        except ValueError:
+            valid = False
+        if not valid or not (value.isascii() and value.isprintable()):
             raise ValueError("A queue's URL looks like https://sqs.eu-central-1.amazonaws.com/123456789012/name.")
         return value
 
@@ -131,6 +138,7 @@ def parse(values: Mapping[str, Any], *, context: ProviderContext) -> Settings:
         raise _invalid("aws_secret_access_key", "awsAccessKeyId needs its awsSecretAccessKey.")
     if secret and not key:
         raise _invalid("aws_access_key_id", "awsSecretAccessKey needs its awsAccessKeyId.")
+    _check_queue(settings, context)
     if settings.aws_session_token and not key:
         raise _invalid("aws_session_token", "awsSessionToken belongs to an awsAccessKeyId, which is missing.")
     if key:
@@ -182,6 +190,25 @@ def _is_trusted(endpoint: str | None, context: ProviderContext) -> bool:
         return True
     url = URL(endpoint)
     return is_aws(url.host or "") or context.connector.policy.names(url.raw_host or "", url.port or 0)
+
+
+def _check_queue(settings: Settings, context: ProviderContext) -> None:
+    """Raises InvalidError for a queue that is asked in the clear, or with a role that the gateway's own keys assume."""
+    if settings.event_queue_url is None:
+        return
+    url = URL(settings.event_queue_url)
+    if url.scheme == "http" and not context.connector.policy.names(url.raw_host or "", url.port or 0):
+        raise _invalid(
+            "event_queue_url",
+            "A queue is asked over https.",
+            f"Write https://, or let the operator add the host to {SETTING}.",
+        )
+    if settings.aws_access_key_id is None and not _is_trusted(settings.event_queue_url, context):
+        raise _invalid(
+            "event_queue_url",
+            "A role of the gateway's own credentials is used only at AWS, and at endpoints that its operator names.",
+            f"Name a queue of AWS, give keys, or let the operator add the host to {SETTING}.",
+        )
 
 
 def _invalid(field: str, message: str, hint: str | None = None) -> InvalidError:
