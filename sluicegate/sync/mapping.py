@@ -44,7 +44,7 @@ class Mapper:
         fields = [rule for rule in rules if rule.target_type is MappingTarget.FIELD]
         fixed = [rule for rule in fields if rule.source is MappingSource.CONSTANT]
         self._fixed = {rule.target: rule.value for rule in fixed}
-        self._constants = json_text(self._fixed)[1:-1]
+        self._constants = ",".join(f"{_quoted(name)}:{json_text(value)}" for name, value in self._fixed.items())
         self._fields = [_field(rule, base) for rule in fields if rule not in fixed]
         self._schema = schema
 

@@ -60,6 +60,7 @@ def matches(glob: str, path: str, base: str = "") -> bool:
         # One at the end: folders.
         ("logs/", ["logs/a", "x/logs/y/a"], ["logs", "mylogs/a"]),
         ("/logs/", ["logs/a", "logs/x/a"], ["x/logs/a"]),
+        ("**/", ["x/a", "x/y/a"], ["a"]),
         # Classes never match a slash.
         ("[a-c]", ["b", "x/b"], ["d", "B", "-"]),
         ("[!a-c]", ["d", "\n"], ["b", ""]),
@@ -214,7 +215,8 @@ def oracle(parts: list[tuple[str, Any]], path: str) -> bool:
     rooted = parts[0] == slash
     parts = parts[rooted:]
     anywhere = not rooted and slash not in parts
-    parts = [*parts, slash, ("**", "")] if folder else parts
+    # The slash of a folder makes no `**/` of what stands before it, which may be no folder at all.
+    parts = [*parts, ("end", "/"), ("**", "")] if folder else parts
 
     def ends(kind: str, value: Any, at: int) -> Iterator[int]:
         rest = path[at:]
