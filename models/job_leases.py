@@ -9,10 +9,15 @@ from typing import NamedTuple
 from sqlalchemy import and_, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.jobs import FINISHED, Job, JobStatus
+from models.job_scopes import SCOPE, scope_of, scopes_under_way
+from models.jobs import FINISHED, UNFINISHED_SQL, Job, JobStatus
 from models.storages import Storage
+from models.sync_configs import SyncConfig
 
 _LEASED = (JobStatus.IN_PROGRESS, JobStatus.CANCELING)
+
+
+_PAGE, _MOST = 500, 2_000
 
 
 class DueJob(NamedTuple):
@@ -22,23 +27,49 @@ class DueJob(NamedTuple):
     priority: int
 
 
-async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> list[DueJob]:
-    """Jobs that a worker may claim now, the most urgent first: QUEUED and due, or IN_PROGRESS with no live lease."""
+class Due(NamedTuple):
+    """`jobs`: those that a worker may claim now. `waiting`: others would be due but for a run that is in their way."""
+
+    jobs: list[DueJob]
+    waiting: bool
+
+
+async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> Due:
+    """Jobs that a worker may claim now, the most urgent first: QUEUED and due, or IN_PROGRESS with no live lease.
+
+    A run whose keys meet those of one under way, or of a more urgent one, waits. Looks at the 2,000 most urgent ones.
+    """
     lapsed = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at)
     due = or_(Job.not_before.is_(None), Job.not_before <= at)
-    rows = await session.execute(
-        select(Job.id, Job.priority)
+    query = (
+        select(Job.id, Job.priority, Job.status, *SCOPE)
+        .where(UNFINISHED_SQL)
         .where(or_(and_(Job.status == JobStatus.QUEUED, due), and_(Job.status == JobStatus.IN_PROGRESS, lapsed)))
         .order_by(Job.priority.desc(), Job.id)
-        .limit(limit)
     )
-    return [DueJob(*row) for row in rows]
+    taken = await scopes_under_way(session, at)
+    found: list[DueJob] = []
+    waiting, seen, page = False, 0, limit
+    while seen < _MOST:
+        rows = (await session.execute(query.offset(seen).limit(page))).all()
+        for row in rows:
+            if len(found) == limit:
+                return Due(found, waiting)
+            if row.status == JobStatus.QUEUED and not taken.take(scope_of(*row[3:])):
+                waiting = True
+            else:
+                found.append(DueJob(row.id, row.priority))
+        seen += len(rows)
+        if len(rows) < page or len(found) == limit:
+            break
+        page = _PAGE
+    return Due(found, waiting)
 
 
 async def next_due(session: AsyncSession, *, after: datetime) -> datetime | None:
     """The first moment after `after` at which a job may become due; None when there is none."""
     moments = [
-        await session.scalar(select(func.min(column)).where(Job.status.in_(statuses), column > after))
+        await session.scalar(select(func.min(column)).where(UNFINISHED_SQL, Job.status.in_(statuses), column > after))
         for column, statuses in (
             (Job.scheduled_at, (JobStatus.SCHEDULED,)),
             (Job.not_before, (JobStatus.QUEUED,)),
@@ -52,7 +83,7 @@ async def due_schedules(session: AsyncSession, *, at: datetime, limit: int, lock
     """SCHEDULED jobs whose time has come, the earliest first. `lock` takes them, and skips those in other hands."""
     query = (
         select(Job.id)
-        .where(Job.status == JobStatus.SCHEDULED, Job.scheduled_at <= at)
+        .where(UNFINISHED_SQL, Job.status == JobStatus.SCHEDULED, Job.scheduled_at <= at)
         .order_by(Job.scheduled_at, Job.id)
         .limit(limit)
     )
@@ -63,7 +94,7 @@ async def lapsed_cancels(session: AsyncSession, *, at: datetime, limit: int, loc
     """CANCELING jobs whose run is gone: no live lease. `lock` as in `due_schedules`."""
     query = (
         select(Job.id)
-        .where(Job.status == JobStatus.CANCELING)
+        .where(UNFINISHED_SQL, Job.status == JobStatus.CANCELING)
         .where(or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at))
         .order_by(Job.id)
         .limit(limit)
@@ -75,21 +106,23 @@ async def expire_leases(session: AsyncSession) -> None:
     """Ends every lease: no other process can hold one (embedded mode, at start, under the data directory's lock)."""
     await session.execute(
         update(Job)
-        .where(Job.lease_expires_at.is_not(None))
+        .where(UNFINISHED_SQL, Job.lease_expires_at.is_not(None))
         .values(lease_expires_at=None)
         .execution_options(synchronize_session=False)
     )
 
 
 async def delete_old(session: AsyncSession, *, before: datetime, limit: int) -> int:
-    """Deletes up to `limit` jobs that finished before then, but never the last sync of a storage. Returns how many.
+    """Deletes up to `limit` jobs that finished before then, but never the last sync of a storage or configuration.
 
-    Checkpoints and what else hangs on a job go with it.
+    Returns how many. Checkpoints and what else hangs on a job go with it.
     """
-    shown = select(Storage.last_sync_job_id).where(Storage.last_sync_job_id == Job.id).correlate(Job)
+    # By the job's own columns: no other configuration's or storage's run can be theirs.
+    shown = select(Storage.id).where(Storage.id == Job.storage_id, Storage.last_sync_job_id == Job.id).correlate(Job)
+    last = select(SyncConfig.id).where(SyncConfig.id == Job.sync_config_id, SyncConfig.last_job_id == Job.id)
     old = (
         select(Job.id)
-        .where(Job.status.in_(FINISHED), Job.finished_at < before, ~shown.exists())
+        .where(Job.status.in_(FINISHED), Job.finished_at < before, ~shown.exists(), ~last.correlate(Job).exists())
         .order_by(Job.id)
         .limit(limit)
     )

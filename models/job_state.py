@@ -17,15 +17,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.database import NAMES_NAMESPACE
 from models.job_errors import storable_error
-from models.job_requests import JobSignal, insert, signal
-from models.job_transitions import HELD, FencedError, JobEvent, apply, changes
+from models.job_requests import JobSignal, insert, signal, unlock
+from models.job_scopes import WAIT_SECONDS, lock_scope, meets_a_run
+from models.job_transitions import HELD, FencedError, JobEvent, apply, changes, lock_job
 from models.jobs import Job, JobStatus
 from models.objects import Checkpoint
 from sluicegate.core.clock import now
 
 __all__ = [
     "LEASE_SECONDS", "Claim", "FencedError", "JobSignal", "SavedState", "changes", "claim", "finish", "hand_over",
-    "insert", "make_due", "retry_later", "save", "signal", "stopped",
+    "insert", "make_due", "retry_later", "save", "signal", "stopped", "unlock",
 ]  # fmt: skip
 
 _JOB = cast("Table", Job.__table__)
@@ -69,13 +70,21 @@ async def claim(
 ) -> tuple[Claim, Job] | None:
     """Takes a due QUEUED job, or one whose lease ran out, under a new fence; None where there is nothing to take.
 
+    A run whose keys meet those of another run under way stays QUEUED for WAIT_SECONDS more.
     A job whose runs end again and again without a word and without a new checkpoint is FAILED instead.
     """
     moment = at or now()
-    job = await session.scalar(
-        select(Job).where(Job.id == job_id).with_for_update().execution_options(populate_existing=True)
-    )
+    await lock_scope(session, job_id)
+    job = await lock_job(session, job_id)
     if job is None or not _claimable(job, moment):
+        return None
+    if job.status == JobStatus.QUEUED and await meets_a_run(session, job, moment):
+        await session.execute(
+            update(_JOB)
+            .where(_JOB.c.id == job_id)
+            .values(not_before=moment + timedelta(seconds=WAIT_SECONDS))
+            .execution_options(**{NAMES_NAMESPACE: True})
+        )
         return None
     resume_point = await _resume_point(session, job_id)
     interruptions = 0

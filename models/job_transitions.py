@@ -20,6 +20,7 @@ from models.config_transitions import lock
 from models.job_configs import follow_config
 from models.job_storage import follow
 from models.jobs import FINISHED, Job, JobStatus
+from models.storages import Storage
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ConflictError, NotFoundError
 
@@ -146,10 +147,14 @@ async def follow_all(session: AsyncSession, job: Job, *, came_from: JobStatus | 
 
 
 async def lock_job(session: AsyncSession, job_id: int) -> Job | None:
-    """The row, for changing it, after its configuration's: all take them in this order, or two would deadlock."""
-    config_id = await session.scalar(select(Job.sync_config_id).where(Job.id == job_id))
-    if config_id is not None:
-        await lock(session, config_id)
+    """The row, for changing it, after that which follows it: all lock in this order, or two would wait for ever."""
+    parents = (await session.execute(select(Job.sync_config_id, Job.storage_id).where(Job.id == job_id))).one_or_none()
+    if parents is not None and parents.sync_config_id is not None:
+        await lock(session, parents.sync_config_id)
+    elif parents is not None and parents.storage_id is not None:
+        await session.execute(
+            select(Storage.id).where(Storage.id == parents.storage_id).with_for_update(key_share=True)
+        )
     return await session.scalar(
         select(Job).where(Job.id == job_id).with_for_update(key_share=True).execution_options(populate_existing=True)
     )

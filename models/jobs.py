@@ -31,7 +31,8 @@ class JobStatus(StrEnum):
 
 FINISHED = frozenset({JobStatus.CANCELED, JobStatus.FAILED, JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS})
 UNFINISHED = frozenset(JobStatus) - FINISHED
-_UNFINISHED_SQL = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(UNFINISHED))))
+UNFINISHED_SQL = text("status IN ({})".format(", ".join(f"'{status}'" for status in sorted(UNFINISHED))))
+"""The condition of the partial indexes, word for word: SQLite uses them only in queries that repeat it."""
 
 
 class JobTrigger(StrEnum):
@@ -60,11 +61,11 @@ class Job(Scoped, Base):
     __tablename__ = "job"
     __table_args__ = (
         Index("uq_job_unfinished_unicity", "namespace_id", "unicity", unique=True,
-              sqlite_where=_UNFINISHED_SQL, postgresql_where=_UNFINISHED_SQL),
+              sqlite_where=UNFINISHED_SQL, postgresql_where=UNFINISHED_SQL),
         Index(None, "namespace_id", "id"),
         Index(None, "storage_id", "id"),
         Index(None, "sync_config_id", "id"),
-        Index("ix_job_unfinished", "status", sqlite_where=_UNFINISHED_SQL, postgresql_where=_UNFINISHED_SQL),
+        Index("ix_job_unfinished", "status", sqlite_where=UNFINISHED_SQL, postgresql_where=UNFINISHED_SQL),
         TABLE_ARGS,
     )  # fmt: skip
 

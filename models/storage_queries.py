@@ -111,7 +111,7 @@ async def other_sources(session: AsyncSession, *, project_id: int, type_: str, b
 
 async def lock_storage(session: AsyncSession, storage_id: int) -> Storage | None:
     """A storage's row for changing it, None where there is none: nobody else changes it until the transaction ends."""
-    return await session.scalar(select(Storage).where(Storage.id == storage_id).with_for_update())
+    return await session.scalar(select(Storage).where(Storage.id == storage_id).with_for_update(key_share=True))
 
 
 async def has_unfinished_jobs(session: AsyncSession, storage_id: int) -> bool:

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from models import job_leases, job_state
 from models.database import ALL, AsyncSession, Database
+from models.job_scopes import WAIT_SECONDS
 from models.jobs import Job
 from sluicegate.jobs.announce import Announcer
 from sluicegate.jobs.engine import Engine
@@ -38,7 +39,11 @@ class Reconciler:
         async with self._database.read(ALL) as session:
             due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
             following = await job_leases.next_due(session, after=at)
-        await self._engine.deliver(due)
+        await self._engine.deliver(due.jobs)
+        if due.waiting:
+            # What they wait for may end in another process, which tells nobody.
+            soon = at + timedelta(seconds=WAIT_SECONDS)
+            return soon if following is None else min(soon, following)
         return following
 
     async def release(self) -> None:

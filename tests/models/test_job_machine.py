@@ -197,7 +197,7 @@ class JobMachine(RuleBasedStateMachine):
                     await job_state.make_due(session, job_id, at=self.now)
                 for job_id in await job_leases.lapsed_cancels(session, at=self.now, limit=100, lock=True):
                     await job_state.stopped(session, job_id, at=self.now)
-                return [due.id for due in await job_leases.due_jobs(session, at=self.now, limit=100)]
+                return [due.id for due in (await job_leases.due_jobs(session, at=self.now, limit=100)).jobs]
 
         found = self.do(look())
         for job in self.jobs.values():
