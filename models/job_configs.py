@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.config_transitions import ConfigEvent, lock, move, touch
+from models.delivery_queue import note_status
 from models.jobs import FINISHED, Job, JobStatus
 from models.sync_configs import SyncConfig, SyncMode
 
@@ -63,10 +64,13 @@ async def follow_config(session: AsyncSession, job: Job, *, came_from: JobStatus
         return await touch(session, config, job.updated_at)
     if starts:
         number = config.run_number + (job.fence == 1)
-        return await move(
+        config = await move(
             session, config, ConfigEvent.RUN_STARTED, at=job.updated_at, current_job_id=job.id, run_number=number
         )
-    return await _ended(session, config, job)
+    else:
+        config = await _ended(session, config, job)
+    await note_status(session, config, job, came_from=came_from)
+    return config
 
 
 async def _ended(session: AsyncSession, config: SyncConfig, job: Job) -> SyncConfig:
