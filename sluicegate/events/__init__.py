@@ -5,7 +5,10 @@ The database is the truth and an event only a hint: what is lost on the way is r
 
 from sluicegate.events.channel import Channel, open_channel
 from sluicegate.events.hub import Hub
+from sluicegate.events.lists import Change, ChangeKind, ListSource, ListWatch
 from sluicegate.events.messages import Topic
 from sluicegate.events.watch import End, Watch
 
-__all__ = ["Channel", "End", "Hub", "Topic", "Watch", "open_channel"]
+__all__ = [
+    "Change", "ChangeKind", "Channel", "End", "Hub", "ListSource", "ListWatch", "Topic", "Watch", "open_channel",
+]  # fmt: skip

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sluicegate.events.channel import Channel, open_channel
-from sluicegate.events.messages import Kind, Message, Topic, Update, dumps, parse
+from sluicegate.events.lists import ListSource, ListWatch
+from sluicegate.events.messages import RESYNC, Kind, Message, Topic, Update, dumps, parse
 from sluicegate.events.outbox import Outbox
 from sluicegate.events.watch import End, HubStats, Watch
 
@@ -48,6 +49,7 @@ class Hub:
         self._topics = {topic.name: topic for topic in topics}
         self._poll_seconds = poll_seconds
         self._watches: dict[tuple[str, int], set[Watch[Any]]] = {}
+        self._lists: dict[str, set[ListWatch[Any]]] = {}
         self._outbox = Outbox()
         self._outgoing = asyncio.Event()
         self._sent = asyncio.Event()
@@ -77,7 +79,7 @@ class Hub:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         self.stats.connected = False
-        for watches in self._watches.values():
+        for watches in (*self._watches.values(), *self._lists.values()):
             for watch in watches:
                 watch.finish(End.CLOSED)
 
@@ -93,6 +95,35 @@ class Hub:
         """Announces that a row is gone: its watches end."""
         if self._topics[topic] and not self._unheard(topic, number):
             self._put(Message(topic, number, 0, Kind.DELETED, ""))
+
+    def heard(self, topic: str) -> bool:
+        """Whether somebody may be watching a list of the topic: if not, what only lists show need not be read."""
+        return bool(self._tasks) and (not self._channel.local or bool(self._lists.get(topic)))
+
+    async def publish_stale(self, topic: str) -> None:
+        """Announces that more rows of the topic changed than are worth a message each: lists of it are read anew."""
+        if self._topics[topic] and self.heard(topic):
+            self._put(Message(topic, 0, 0, Kind.RESYNC, ""))
+
+    @asynccontextmanager
+    async def watch_list(self, topic: str, source: ListSource[Any]) -> AsyncGenerator[ListWatch[Any]]:
+        """The list that `source` selects, then its changes; see `ListWatch`.
+
+        The watch is registered before the rows are read, so no change falls between the two. Raises RuntimeError when
+        the hub is not running.
+        """
+        if not self._tasks:
+            raise RuntimeError("The hub is not running.")
+        watch = ListWatch(self._topics[topic], source, self.stats)
+        watches = self._lists.setdefault(topic, set())
+        watches.add(watch)
+        self.stats.watchers += 1
+        try:
+            yield watch
+        finally:
+            watches.remove(watch)
+            watch.finish(End.CLOSED)
+            self.stats.watchers -= 1
 
     @asynccontextmanager
     async def watch(self, topic: str, number: int) -> AsyncGenerator[Watch[Any]]:
@@ -114,6 +145,8 @@ class Hub:
     async def resync(self) -> None:
         """Reads the row of every watched key and offers it to its watchers. Raises what the topic's `read` raises."""
         self.stats.resyncs += 1
+        for lists in self._lists.values():
+            _lose(lists)
         for topic, number in list(self._watches):
             watches = self._watches.get((topic, number))
             if watches:
@@ -130,7 +163,9 @@ class Hub:
             watch.offer(update)
 
     def _unheard(self, topic: str, number: int) -> bool:
-        return not self._tasks or (self._channel.local and (topic, number) not in self._watches)
+        if not self._tasks:
+            return True
+        return self._channel.local and (topic, number) not in self._watches and not self._lists.get(topic)
 
     def _put(self, message: Message) -> None:
         self.stats.published += 1
@@ -195,19 +230,26 @@ class Hub:
     def _route(self, message: Message) -> None:
         self.stats.received += 1
         if message.kind is Kind.RESYNC:
-            self._stale.set()
+            if message.topic == RESYNC.topic:
+                self._stale.set()
+            _lose(self._lists.get(message.topic, ()))
             return
-        watches = self._watches.get((message.topic, message.id))
-        if watches is None:
+        watches = self._watches.get((message.topic, message.id), ())
+        lists = self._lists.get(message.topic, ())
+        if not watches and not lists:
             return
         if message.kind is Kind.DELETED:
             for watch in watches:
                 watch.finish(End.DELETED)
+            for watch in lists:
+                watch.offer(message.id, None)
             return
         decode = self._topics[message.topic].decode
         update = Update(message.revision, message.body, last=message.kind is Kind.LAST, decode=decode)
         for watch in watches:
             watch.offer(update)
+        for watch in lists:
+            watch.offer(message.id, update)
 
     async def _resync_when_stale(self) -> None:
         while True:
@@ -225,3 +267,8 @@ class Hub:
     def _pause(self) -> float:
         # Between half and the whole: processes that lost the same channel do not all return in the same moment.
         return self._poll_seconds * random.uniform(0.5, 1)  # noqa: S311  # not a secret
+
+
+def _lose(lists: Iterable[ListWatch[Any]]) -> None:
+    for watch in lists:
+        watch.lose()

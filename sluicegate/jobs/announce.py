@@ -22,6 +22,14 @@ class Publisher(Protocol):
         """`topic`: job or storage; `state`: the row, committed."""
         ...
 
+    async def publish_stale(self, topic: str) -> None:
+        """Lists of the topic's rows are to be read anew."""
+        ...
+
+    def heard(self, topic: str) -> bool:
+        """Whether somebody may be watching a list of the topic's rows."""
+        ...
+
 
 class Announcer:
     """Publishes rows. A channel that fails is logged and no more: an event is a hint, the row is the truth."""
@@ -35,6 +43,17 @@ class Announcer:
             await self._publisher.publish(topic, state)
         except Exception:
             logger.exception("A %s could not be published", topic)
+
+    async def publish_stale(self, topic: str) -> None:
+        """Has lists of the topic read anew."""
+        try:
+            await self._publisher.publish_stale(topic)
+        except Exception:
+            logger.exception("Changes of %s rows could not be published", topic)
+
+    def heard(self, topic: str) -> bool:
+        """Whether somebody may be watching a list of the topic's rows."""
+        return self._publisher.heard(topic)
 
     def announce(self, session: AsyncSession) -> None:
         """After the session's commit, publishes every job and storage that changes of jobs have touched in it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -57,6 +58,17 @@ class Handle:
         if self._status != JobStatus.IN_PROGRESS:
             job.status = self._status
         await self.announcer.publish("job", job)
+
+    def watched(self, topic: str) -> bool:
+        """Whether somebody may be watching lists of these rows."""
+        return self.announcer.heard(topic)
+
+    async def announce(self, topic: str, rows: Sequence[Any] | None) -> None:
+        """Shows rows, committed, to those who watch lists of them; None: too many to show, lists are read anew."""
+        if rows is None:
+            await self.announcer.publish_stale(topic)
+        for row in rows or ():
+            await self.announcer.publish(topic, row)
 
     def begin(self, task: asyncio.Task[Any]) -> None:
         """The task that a stop interrupts if need be."""

@@ -170,7 +170,7 @@ class Pending:
     async def show(self) -> None:
         """After the commit: the dead letters that changed, to those who watch them."""
         handle = self._run.handle
-        if not (self._letters or self._resolved) or not handle.heard(TOPIC):
+        if not (self._letters or self._resolved) or not handle.watched(TOPIC):
             return
         rows: Sequence[Any] | None = None
         if len(self._letters) + len(self._resolved) <= MAX_SHOWN:

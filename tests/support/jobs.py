@@ -84,6 +84,12 @@ class Recorder:
             self.states.append((topic, snapshot))
             self._changed.notify_all()
 
+    async def publish_stale(self, topic: str) -> None:
+        """Nobody watches lists."""
+
+    def heard(self, topic: str) -> bool:
+        return False
+
     def of(self, topic: str, row_id: int) -> list[dict[str, Any]]:
         return [state for name, state in self.states if name == topic and state["id"] == row_id]
 

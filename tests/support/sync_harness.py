@@ -1,7 +1,7 @@
 """Runs of the sync engine against a real database and a real S3 server, without gateway and task engine."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -39,6 +39,7 @@ class Handle:
     job: Job
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     states: list[dict[str, Any]] = field(default_factory=list)
+    announced: list[Any] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def shown(self) -> None:
@@ -51,6 +52,14 @@ class Handle:
         assert job.sync is not None
         self.states.append(job.sync)
         self._news.set()
+
+    def watched(self, topic: str) -> bool:
+        """Somebody watches everything."""
+        return True
+
+    async def announce(self, topic: str, rows: Sequence[Any] | None) -> None:
+        """Keeps what watchers of lists would see."""
+        self.announced += [None] if rows is None else rows
 
 
 @dataclass
