@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.deliveries import BatchStatus, WebhookEvent
+from models.delivery_queue import announce
 from models.plain_sql import execute, fetch, insert_many, is_sqlite, time_mark
 from sluicegate.core.clock import to_micros
 
@@ -84,6 +85,7 @@ async def grow_batch(session: AsyncSession, owner: BatchOwner, batch_id: int, fi
         " WHERE id = ?",
         (filled.objects, _items(filled), _due(owner, filled, now), batch_id),
     )
+    _wake(session, owner, [filled])
 
 
 async def add_batches(session: AsyncSession, owner: BatchOwner, batches: Sequence[Filled], *, now: int) -> int | None:
@@ -98,6 +100,7 @@ async def add_batches(session: AsyncSession, owner: BatchOwner, batches: Sequenc
         for filled in batches
     ]  # fmt: skip
     await insert_many(session, "delivery", _COLUMNS, rows)
+    _wake(session, owner, batches)
     if not batches or not batches[-1].open:
         return None
     found = await fetch(
@@ -126,6 +129,12 @@ async def _release(session: AsyncSession, where: str, values: tuple[int, ...], s
         f" WHERE {where} AND status = 'PENDING' AND next_attempt_at = {mark}",
         (now, *values, to_micros(state)),
     )
+    announce(session)
+
+
+def _wake(session: AsyncSession, owner: BatchOwner, batches: Sequence[Filled]) -> None:
+    if owner.wanted and not owner.held and not all(filled.open for filled in batches):
+        announce(session)
 
 
 def _items(filled: Filled) -> str | None:
