@@ -47,8 +47,11 @@ async def test_a_project_is_created_found_and_changed(tenant: Tenant) -> None:
         ({"name": "x", "description": "x" * 10_001}, ["description"]),
         ({"name": "x", "objectSchema": [1]}, ["objectSchema"]),
         ({"name": "x", "objectSchema": {"title": "nul \x00"}}, ["objectSchema"]),
+        ({"name": "x", "objectSchema": {"properties": {"f": {"type": "strin"}}}},
+         ["objectSchema", "properties", "f", "type"]),
+        ({"name": "x", "objectSchema": {"$ref": "http://127.0.0.1/schema"}}, ["objectSchema"]),
     ],
-)
+)  # fmt: skip
 async def test_bad_values_are_typed_errors_with_their_place(
     tenant: Tenant, given: dict[str, Any], path: list[str]
 ) -> None:
