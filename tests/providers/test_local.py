@@ -64,6 +64,44 @@ class TestConformance(ProviderConformance):
     keys = (*ProviderConformance.keys, b"latin-\xe9", b"\xff\xfe/\x80", b"x" * 255)
 
 
+async def test_a_prefix_is_a_folder_of_the_storage_and_never_a_way_out(source: Folder, tmp_path: Path) -> None:
+    source.write(b"in/file", b"1")
+    (source.root / "beside").write_bytes(b"secret")
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "file").write_bytes(b"secret")
+    source.at(b"link").symlink_to(tmp_path / "outside")
+    source.at(b"inner").symlink_to(source.at(b"in"))
+    async with source.open() as provider:
+        for prefix in (
+            b"../", b"../beside", b"in/../", b"in/../../", b"link/", b"link/f", b"inner/", b"/", b"./in/", b"in//",
+        ):  # fmt: skip
+            assert await entries_of(provider, prefix=prefix) == [], prefix
+        for key in (
+            b"../beside", b"in/../in/file", b"link/file", b"link", b"inner/file", b"in", b"./in/file", b"", b"\x00",
+        ):  # fmt: skip
+            assert await provider.stat(key) is None, key
+
+
+async def test_only_the_folders_of_a_prefix_are_opened(source: Folder, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(walk, "MAX_NAMES", 3)
+    for key in (b"a/b/file", *(b"a/full/%d" % number for number in range(5)), *(b"%d" % number for number in range(5))):
+        source.write(key, b"1")
+    async with source.open() as provider:
+        assert [entry.key for entry in await entries_of(provider, prefix=b"a/b")] == [b"a/b/file"]
+        with pytest.raises(FatalError):
+            await entries_of(provider)
+
+
+async def test_a_storage_s_folder_that_is_gone_is_no_empty_prefix(source: Folder) -> None:
+    async with source.open("nowhere") as provider:
+        for options in ({"prefix": b"a/"}, {"prefix": b"../"}, {"prefix": b"a/", "recursive": False}, {"prefix": b"a"}):
+            with pytest.raises(FatalError) as caught:
+                await entries_of(provider, **options)
+            assert caught.value.code is ErrorCode.PROVIDER_NOT_FOUND
+        with pytest.raises(FatalError):
+            await provider.stat(b"a")
+
+
 async def test_links_are_neither_listed_nor_followed(source: Folder, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"secret")
     (tmp_path / "outside").mkdir()

@@ -291,6 +291,8 @@ async def test_a_queue_that_does_not_wait_is_not_asked_at_once_again(
     slept: list[float] = []
 
     class Clockless:
+        Semaphore = asyncio.Semaphore
+
         async def sleep(self, seconds: float) -> None:
             slept.append(seconds)
 
@@ -315,6 +317,34 @@ async def test_listening_ends_at_once_while_the_server_waits(server: S3Responder
         async with asyncio.timeout(1):
             with pytest.raises(asyncio.CancelledError):
                 await task
+
+
+async def test_many_queues_take_turns_and_leave_connections_to_the_rest(server: S3Responder, source: Bucket) -> None:
+    waiting = asyncio.Event()
+    asked: list[int] = []
+
+    def answer(request: Request) -> Reply | Stall:
+        asked.append(json.loads(request.body)["WaitTimeSeconds"])
+        if len(asked) <= events.MAX_WAITING:
+            if len(asked) == events.MAX_WAITING:
+                waiting.set()
+            return Stall()
+        return received(records(record("a")))
+
+    server.always = answer
+    async with source.open() as provider, asyncio.TaskGroup() as group:
+        stalled = [group.create_task(first_batch(provider)) for _ in range(events.MAX_WAITING)]
+        await waiting.wait()
+        more = [group.create_task(first_batch(provider)) for _ in range(3)]
+        async with source.open() as other:  # another storage of the same process
+            more.append(group.create_task(first_batch(other)))
+            await asyncio.sleep(0)
+            assert len(asked) == events.MAX_WAITING
+            stalled.pop().cancel()
+            assert [batch.events for batch in await asyncio.gather(*more)] == [created(b"a")] * 4
+        for task in stalled:
+            task.cancel()
+    assert asked == [20] * events.MAX_WAITING + [1, 1, 1, 20]
 
 
 def sqs_error(status: int, code: str, message: str = "") -> Reply:

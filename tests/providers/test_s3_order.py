@@ -217,6 +217,20 @@ async def test_the_order_is_learned_once(server: S3Responder, source: Bucket) ->
     assert page.cursor == {"v": 1, "after": "b/c", "walk": True}
 
 
+async def test_only_keys_of_the_prefix_are_asked_for(source: Bucket, server: S3Responder) -> None:
+    server.order = "bytes"
+    server.objects = Canned(3000)
+    async with source.open(prefix="data/") as provider:
+        server.requests.clear()
+        assert len(await entries_of(provider, prefix=b"data/00001/")) == 1000
+        assert [request.query["prefix"] for request in server.requests] == ["data/00001/"]
+        server.requests.clear()
+        for prefix in (b"date", b"d/", b"data/\xff" * 400):
+            assert await entries_of(provider, prefix=prefix) == []
+        assert await entries_of(provider, prefix=b"data/00001/", recursive=False) == []
+        assert not server.requests
+
+
 async def test_a_server_in_byte_order_is_asked_once_more_and_never_walked(source: Bucket, server: S3Responder) -> None:
     server.order = "bytes"
     server.objects = Canned(2500)

@@ -13,7 +13,7 @@ from sluicegate.providers.s3.checks import run_checks
 from sluicegate.providers.s3.client import S3Client
 from sluicegate.providers.s3.credentials import credential_source
 from sluicegate.providers.s3.describing import describe, tags_of
-from sluicegate.providers.s3.events import listen
+from sluicegate.providers.s3.events import listen, turns_of
 from sluicegate.providers.s3.listing import Lister
 from sluicegate.providers.s3.order import Order
 from sluicegate.providers.s3.pages import content_hash
@@ -80,7 +80,7 @@ class S3Provider:
             raise FatalError(
                 "This storage has no event queue.", code=ErrorCode.INVALID, hint="Set eventQueueUrl of the storage."
             )
-        return listen(self._queue, self._settings.bucket, self._prefix)
+        return listen(self._queue, turns_of(self._connector), self._settings.bucket, self._prefix)
 
     async def temporary_url(self, key: bytes, *, seconds: int) -> str | None:
         """A presigned GET, for at most 7 days and the credentials' life. A request only to renew a role."""
