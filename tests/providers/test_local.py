@@ -71,13 +71,14 @@ async def test_a_prefix_is_a_folder_of_the_storage_and_never_a_way_out(source: F
     (tmp_path / "outside" / "file").write_bytes(b"secret")
     source.at(b"link").symlink_to(tmp_path / "outside")
     source.at(b"inner").symlink_to(source.at(b"in"))
+    source.at(b"direct").symlink_to(tmp_path / "outside" / "file")
     async with source.open() as provider:
         for prefix in (
             b"../", b"../beside", b"in/../", b"in/../../", b"link/", b"link/f", b"inner/", b"/", b"./in/", b"in//",
         ):  # fmt: skip
             assert await entries_of(provider, prefix=prefix) == [], prefix
         for key in (
-            b"../beside", b"in/../in/file", b"link/file", b"link", b"inner/file", b"in", b"./in/file", b"", b"\x00",
+            b"../beside", b"in/../in/file", b"link/file", b"link", b"direct", b"inner/file", b"in", b"./in/file", b"", b"\x00",
         ):  # fmt: skip
             assert await provider.stat(key) is None, key
 
