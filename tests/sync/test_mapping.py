@@ -137,6 +137,7 @@ def test_folders_of_keys_that_are_no_text_are_found_behind_the_same_source_path(
         (blob("b", "TAG", key="gone", required=True), "'b' is required"),
         (blob("b", "COLUMN", key="n"), "The value of 'b' is no URL"),
         *((blob("b", "TAG", key=key), "The value of 'b' is no URL") for key in ("category", "js", "bare", "control")),
+        (blob("b", "COLUMN", key="surrogate"), "The URL contains a lone surrogate"),
     ],
 )  # fmt: skip
 def test_an_object_that_cannot_be_mapped_fails_alone(mapping: dict[str, Any], says: str) -> None:
@@ -145,7 +146,7 @@ def test_an_object_that_cannot_be_mapped_fails_alone(mapping: dict[str, Any], sa
         "digits": "1" * 5_000, "surrogate": r'"\ud800"', "nul": "a\x00b", "js": "javascript:alert(1)",
         "bare": "https://", "control": "https://a/\x07",
     }  # fmt: skip
-    record = {**RECORD, "nan": float("nan"), "long": "x" * (1 << 20)}
+    record = {**RECORD, "nan": float("nan"), "long": "x" * (1 << 20), "surrogate": "s3://a/\ud800"}
     with pytest.raises(SkippableError) as caught:
         mapped(mapping, tags=tags, record=record)
     assert says in caught.value.message
