@@ -34,6 +34,15 @@ class TextMatch:
         if self.starts_with is not None:
             yield from _starts_with(column, self.starts_with)
 
+    def holds(self, value: str) -> bool:
+        """Whether a text meets them."""
+        return (
+            (self.eq is None or value == self.eq)
+            and (self.any_of is None or value in self.any_of)
+            and (self.contains is None or self.contains in value)
+            and (self.starts_with is None or value.startswith(self.starts_with))
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Range(Generic[T]):
@@ -54,6 +63,15 @@ class Range(Generic[T]):
             yield column <= self.lte
         if self.any_of is not None:
             yield column.in_(self.any_of)
+
+    def holds(self, value: Any) -> bool:
+        """Whether a value meets them."""
+        return (
+            (self.eq is None or value == self.eq)
+            and (self.gte is None or value >= self.gte)
+            and (self.lte is None or value <= self.lte)
+            and (self.any_of is None or value in self.any_of)
+        )
 
 
 class _IndexOf(FunctionElement[int]):
@@ -83,6 +101,15 @@ def matching(column: InstrumentedAttribute[Any], condition: Condition) -> list[C
     if isinstance(condition, (TextMatch, Range)):
         return list(condition.clauses(column))
     return [column.in_(tuple(condition))]
+
+
+def holds(value: Any, condition: Condition) -> bool:
+    """Whether a value meets a condition, as its SQL would say: null meets none."""
+    if condition is None:
+        return True
+    if value is None:
+        return False
+    return condition.holds(value) if isinstance(condition, (TextMatch, Range)) else value in condition
 
 
 def _starts_with(column: InstrumentedAttribute[Any], prefix: str) -> Iterator[ColumnElement[bool]]:

@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.batch_records import close_batches
 from models.config_transitions import ConfigEvent, lock, move, touch
 from models.delivery_queue import note_status
 from models.jobs import FINISHED, Job, JobStatus
+from models.source_events import SourceEvent
 from models.sync_configs import SyncConfig, SyncMode
+from sluicegate.core.clock import to_micros
 
 SYNC_CONFIG = "SYNC_CONFIG"
 """The job class of a configuration's runs."""
@@ -24,7 +28,7 @@ _COUNTS = {
     "total_found": "objectsFound",
     "total_failed": "objectsFailed",
     "total_bytes": "bytesSynced",
-    "total_batches": "batches",
+    "total_batches": "batchesCreated",
     "rate_limit_hits": "rateLimitHits",
 }
 _EVENTS = {
@@ -69,6 +73,7 @@ async def follow_config(session: AsyncSession, job: Job, *, came_from: JobStatus
         )
     else:
         config = await _ended(session, config, job)
+        await close_batches(session, job.id, now=to_micros(job.updated_at))
     await note_status(session, config, job, came_from=came_from)
     return config
 
@@ -76,6 +81,7 @@ async def follow_config(session: AsyncSession, job: Job, *, came_from: JobStatus
 async def _ended(session: AsyncSession, config: SyncConfig, job: Job) -> SyncConfig:
     status = JobStatus(job.status)
     columns: dict[str, Any] = {}
+    succeeded = job.started_at is not None and status not in {JobStatus.FAILED, JobStatus.CANCELED}
     if config.current_job_id == job.id:
         columns["current_job_id"] = None
     if job.started_at is not None:
@@ -86,11 +92,25 @@ async def _ended(session: AsyncSession, config: SyncConfig, job: Job) -> SyncCon
                 "last_error": (job.error_message or "")[:MAX_LAST_ERROR],
                 "consecutive_failures": config.consecutive_failures + 1,
             }
-        elif status is not JobStatus.CANCELED:
+        elif succeeded:
             columns |= {"last_error": None, "consecutive_failures": 0}
             if listed:
                 columns["listed_at"] = job.finished_at
-    return await move(session, config, _EVENTS[status], at=job.updated_at, **columns)
+    config = await move(session, config, _EVENTS[status], at=job.updated_at, **columns)
+    if succeeded and config.next_sync_at is not None and await _told_of(session, config):
+        config.next_sync_at = min(config.next_sync_at, job.updated_at)
+        await session.flush()
+    return config
+
+
+async def _told_of(session: AsyncSession, config: SyncConfig) -> bool:
+    """Whether keys wait for a configuration that looks at such by themselves."""
+    if config.mode != SyncMode.CONTINUOUS or config.listed_at is None:
+        return False
+    query = select(SourceEvent.source_key).where(
+        SourceEvent.storage_id == config.storage_id, SourceEvent.sync_config_id == config.id
+    )
+    return await session.scalar(query.limit(1)) is not None
 
 
 def _count(config: SyncConfig, job: Job) -> dict[str, Any]:

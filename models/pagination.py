@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from sqlalchemy import ColumnElement, Select, and_, false, func, literal, or_, select, tuple_, union_all
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -21,7 +21,7 @@ from sluicegate.core.errors import InvalidError
 DEFAULT_SIZE = 100
 MAX_SIZE = 1_000
 _MAX_KEYS = 8
-_PARENTS_PER_STATEMENT = 50
+PARENTS_PER_STATEMENT = 50
 
 R = TypeVar("R")
 
@@ -135,12 +135,20 @@ def _after(key: SortKey, value: Any, *, backward: bool) -> ColumnElement[bool]:
     return or_(beyond, key.column.is_(None)) if key.nullable and not backward else beyond
 
 
+class Cursors(Protocol):
+    """What makes the cursors of a list's rows."""
+
+    def cursor(self, row: Any) -> str:
+        """The cursor of a row of the list."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Page(Generic[R]):
     """Part of a list, in the list's order."""
 
     rows: list[R]
-    order: Order
+    order: Cursors
     has_next: bool
     has_previous: bool
 
@@ -190,8 +198,8 @@ async def fetch_children(
 ) -> list[Page[R]]:
     """The same page of each parent's list, many in one statement. Raises InvalidError."""
     rows: dict[int, list[R]] = {parent: [] for parent in parents}
-    for start in range(0, len(parents), _PARENTS_PER_STATEMENT):
-        part = parents[start : start + _PARENTS_PER_STATEMENT]
+    for start in range(0, len(parents), PARENTS_PER_STATEMENT):
+        part = parents[start : start + PARENTS_PER_STATEMENT]
         queries = [page_query(children.query(parent), children.order(parent), request) for parent in part]
         for row in await session.scalars(_together(queries, children.order(part[0]), request)):
             rows[getattr(row, children.parent.key)].append(row)
@@ -203,8 +211,8 @@ async def count_children(
 ) -> list[int | None]:
     """How long each parent's list is, None where it is longer than `limit`; many in one statement."""
     counts: dict[int, int] = {}
-    for start in range(0, len(parents), _PARENTS_PER_STATEMENT):
-        part = parents[start : start + _PARENTS_PER_STATEMENT]
+    for start in range(0, len(parents), PARENTS_PER_STATEMENT):
+        part = parents[start : start + PARENTS_PER_STATEMENT]
         branches: list[Select[int, int]] = []
         for parent in part:
             rows = children.query(parent).with_only_columns(children.parent)

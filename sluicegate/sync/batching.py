@@ -8,6 +8,7 @@ from models import batch_records
 from models.batch_records import BatchOwner, Filled
 from models.database import AsyncSession
 from models.deliveries import WebhookEvent
+from models.delivery_queue import wants
 from models.sync_configs import SyncConfig
 from sluicegate.core.clock import now, to_micros
 
@@ -39,7 +40,7 @@ class Batching:
         if config is None:
             return
         self.active = True
-        wanted = bool(config.webhook_url) and WebhookEvent.BATCH_READY in config.webhook_events
+        wanted = wants(config, WebhookEvent.BATCH_READY)
         self._owner = BatchOwner(
             plan.namespace_id, config.id, run.job_id, run.handle.job.run_id, wanted, held=plan.require_confirmation
         )
