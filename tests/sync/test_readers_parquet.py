@@ -1,13 +1,16 @@
 """Parquet: values, row numbers, whole syncs, going on in the middle."""
 
+import asyncio
 import json
 import subprocess
 import sys
+from contextlib import aclosing
 
 import pyarrow as pa
 import pytest
 
 from sluicegate.sync.readers import parquet_process
+from sluicegate.sync.readers.random_access import InMemory
 from sluicegate.sync.reading import SMALL_FILE_BYTES
 from tests.support.s3_responder import Drop, Reply, Request, Stall
 from tests.support.sync_harness import Harness, Killed, check, counts, kill_at
@@ -116,6 +119,16 @@ async def test_a_file_that_changes_while_it_is_read_is_read_again(reads: Harness
     assert sync["objectsFailed"] == 1
     assert counts(await reads.sync(allowMassMissing=True)).get("failed") is None
     assert len(await reads.data()) == 8_000
+
+
+async def test_small_files_do_not_wait_for_a_large_one() -> None:
+    """The large one's rows may be waited for as long as writing them takes, and that may wait for the small ones."""
+    body = parquet(rows(0, 10_000))
+    async with reader() as reading, aclosing(reading.rows(InMemory(body))) as large:
+        await anext(large)
+        async with asyncio.timeout(20), aclosing(reading.rows(InMemory(body), 9_990, small=True)) as small:
+            assert len([row async for row in small]) == 10
+        assert len([row async for row in large]) == 9_999
 
 
 async def test_many_small_files_share_one_process(reads: Harness, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,18 +32,41 @@ class JsonText(str):
 
 
 class ParquetReader:
-    """Reads the Parquet files of one run, one at a time. The process begins with the first and ends with `close`."""
+    """Reads the Parquet files of one run. A process begins with the first of them and ends with `close`.
+
+    Small files, of which many are under way at once, take turns at a process of their own: they hold what the writing
+    of a large file's rows may wait for, and so must not wait for its end.
+    """
+
+    def __init__(self) -> None:
+        self._small, self._large = _OneAtATime(), _OneAtATime()
+
+    def rows(
+        self, source: RandomAccess, first: int = 0, *, small: bool = False
+    ) -> AsyncGenerator[JsonText | BadRow, None]:
+        """The rows from number `first` on; row groups before it are not read. Use with `contextlib.aclosing`.
+
+        `small`: it is one of many, and read without waiting for anything but its bytes. Raises SkippableError where the
+        file can't be read on, and what `source` raises. A file that does not end well ends the process: closing the
+        generator, or cancelling, stops it at once.
+        """
+        return (self._small if small else self._large).rows(source, first)
+
+    async def close(self) -> None:
+        """Ends the processes."""
+        await self._small.close()
+        await self._large.close()
+
+
+class _OneAtATime:
+    """A process that reads one file after the other."""
 
     def __init__(self) -> None:
         self._process: Process | None = None
         self._turn = asyncio.Lock()
 
-    async def rows(self, source: RandomAccess, first: int = 0) -> AsyncGenerator[JsonText | BadRow]:
-        """The rows from number `first` on; row groups before it are not read. Use with `contextlib.aclosing`.
-
-        Raises SkippableError where the file can't be read on, and what `source` raises. A file that does not end well
-        ends the process: closing the generator, or cancelling, stops it at once.
-        """
+    async def rows(self, source: RandomAccess, first: int) -> AsyncGenerator[JsonText | BadRow]:
+        """The rows from number `first` on."""
         async with self._turn:
             process = self._process = self._process or await _start()
             usable = False
