@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,6 +15,10 @@ from models.criteria import Condition, Range, TextMatch, holds, matching
 from models.dead_letters import DeadLetter, DeadLetterStatus
 from models.objects import SourceFile
 from models.pagination import Children, Order, Page, PageRequest, SortKey, count_children, fetch_children, fetch_page
+from models.plain_sql import insert_many
+from models.storages import Storage
+from models.sync_configs import SyncConfig, SyncConfigStatus
+from sluicegate.core.clock import now, to_micros
 
 COUNT_LIMIT = 1_000_000
 """Counting stops here: on a longer list the answer is null rather than slow."""
@@ -111,8 +115,14 @@ def _of_configs(criteria: DeadLetterCriteria) -> Children[DeadLetter]:
 class Source(NamedTuple):
     """Whose run looks at a letter's key: a storage's own, or a configuration's."""
 
+    project_id: int
     storage_id: int
     sync_config_id: int | None
+
+    @classmethod
+    def of(cls, row: DeadLetter) -> Source:
+        """That of a letter."""
+        return cls(row.project_id, row.storage_id, row.sync_config_id)
 
 
 async def newest_id(session: AsyncSession) -> int:
@@ -121,31 +131,67 @@ async def newest_id(session: AsyncSession) -> int:
 
 
 async def take_piece(
-    session: AsyncSession, criteria: DeadLetterCriteria, *, ids: Sequence[int] | None, after: int, upto: int
+    session: AsyncSession,
+    criteria: DeadLetterCriteria,
+    *,
+    ids: Sequence[int] | None,
+    statuses: Sequence[DeadLetterStatus],
+    after: int,
+    upto: int,
 ) -> list[DeadLetter]:
-    """The next PIECE of letters that someone may decide about: not settled, not given up; locked, by id."""
+    """The next PIECE of letters of these statuses, locked, by id: after < id ≤ upto."""
     query = _query(criteria).where(
         DeadLetter.id > after,
         DeadLetter.id <= upto,
-        DeadLetter.status.in_((DeadLetterStatus.QUARANTINED, DeadLetterStatus.REQUEUED)),
+        DeadLetter.status.in_(statuses),
     )
     if ids is not None:
         query = query.where(DeadLetter.id.in_(ids))
     return list(await session.scalars(query.order_by(DeadLetter.id).limit(PIECE).with_for_update()))
 
 
-async def set_status(session: AsyncSession, rows: Sequence[DeadLetter], status: DeadLetterStatus) -> list[DeadLetter]:
+async def set_status(session: AsyncSession, ids: Sequence[int], status: DeadLetterStatus) -> list[DeadLetter]:
     """Changes letters; returns them as they are then."""
-    if not rows:
+    if not ids:
         return []
     found = await session.scalars(
         update(DeadLetter)
-        .where(DeadLetter.id.in_([row.id for row in rows]))
+        .where(DeadLetter.id.in_(ids))
         .values(status=status, row_rev=DeadLetter.row_rev + 1)
         .returning(DeadLetter)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
     return list(found)
+
+
+async def can_run(session: AsyncSession, source: Source) -> bool:
+    """Whether a run may look at the source's keys some day: neither its storage nor its configuration is archived."""
+    storage = await session.get(Storage, source.storage_id)
+    if storage is None or storage.deleted_at is not None:
+        return False
+    if source.sync_config_id is None:
+        return True
+    config = await session.get(SyncConfig, source.sync_config_id)
+    return config is not None and config.status != SyncConfigStatus.ARCHIVED
+
+
+MAX_NOTED = 10_000
+"""Keys that a run looks at singly; for more, everything is listed instead."""
+
+
+async def note_keys(session: AsyncSession, source: Source, keys: Collection[bytes]) -> None:
+    """Notes keys for a configuration's next run. A storage's own sync needs none: it lists everything."""
+    if source.sync_config_id is None:
+        return
+    columns = {"storage_id": "bigint", "sync_config_id": "bigint", "source_key": "bytea", "created_at": "time"}
+    moment = to_micros(now())
+    await insert_many(
+        session,
+        "source_event",
+        columns,
+        [(source.storage_id, source.sync_config_id, key, moment) for key in sorted(keys)],
+        conflict="ON CONFLICT (storage_id, sync_config_id, source_key) DO UPDATE SET created_at = excluded.created_at",
+    )
 
 
 async def read_again(session: AsyncSession, rows: Sequence[DeadLetter]) -> None:

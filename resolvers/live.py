@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from models.base import Base
 from models.database import ALL, Database
+from models.dead_letters import DeadLetter
 from models.jobs import Job
 from models.storages import Storage
 from models.sync_configs import SyncConfig
@@ -17,6 +18,7 @@ from sluicegate.events import Topic
 JOB = "job"
 STORAGE = "storage"
 SYNC_CONFIG = "syncConfig"
+DEAD_LETTER = "deadLetter"
 
 RowT = TypeVar("RowT", bound=Base)
 
@@ -28,7 +30,10 @@ def topics(database: Database) -> list[Topic[Any]]:
     config: Topic[SyncConfig] = Topic(
         SYNC_CONFIG, to_wire, partial(from_wire, SyncConfig), _reader(database, SyncConfig)
     )
-    return [job, storage, config]
+    letter: Topic[DeadLetter] = Topic(
+        DEAD_LETTER, to_wire, partial(from_wire, DeadLetter), _reader(database, DeadLetter)
+    )
+    return [job, storage, config, letter]
 
 
 def _reader(database: Database, cls: type[RowT]) -> Callable[[int], Awaitable[RowT | None]]:
