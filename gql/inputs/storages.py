@@ -20,6 +20,7 @@ _ENDPOINT = "The server's address where it is not Amazon's, e.g. https://minio.e
 _KMS = "The KMS key for what is written to the bucket."
 _ROLE = "A role to assume, arn:aws:iam::…:role/…."
 _EXTERNAL = "What the role's trust policy asks for."
+_QUEUE = "The SQS queue that the bucket's event notifications go to, https://sqs.eu-central-1.amazonaws.com/…/…."
 _PATH = "A folder, relative to the one that the operator gave to the namespace."
 
 
@@ -37,6 +38,7 @@ class S3SettingsInput:
     aws_sse_kms_key_id: str | None = strawberry.field(default=None, description=_KMS)
     role_arn: str | None = strawberry.field(default=None, description=_ROLE)
     external_id: str | None = strawberry.field(default=None, description=_EXTERNAL)
+    event_queue_url: str | None = strawberry.field(default=None, description=_QUEUE)
 
 
 @strawberry.input(description="A folder of the gateway's own machine.")
@@ -68,6 +70,7 @@ class S3SettingsPatchInput:
     aws_sse_kms_key_id: Maybe[str | None] = strawberry.field(description=_KMS)
     role_arn: Maybe[str | None] = strawberry.field(description=_ROLE)
     external_id: Maybe[str | None] = strawberry.field(description=_EXTERNAL)
+    event_queue_url: Maybe[str | None] = strawberry.field(description=_QUEUE)
 
 
 @strawberry.input(description="Changes of a local storage. Only what is given changes.")

@@ -105,6 +105,19 @@ async def test_what_does_not_work_is_not_created(
         ({"provider": {"local": {"path": "../outside"}}}, ["provider", "local", "path"]),
         ({"provider": {"s3": {"bucket": "a/b"}}}, ["provider", "s3", "bucket"]),
         ({"provider": {"s3": {"bucket": "bucket"}}}, ["provider", "s3", "awsAccessKeyId"]),
+        (
+            {
+                "provider": {
+                    "s3": {
+                        "bucket": "bucket",
+                        "awsAccessKeyId": "x",
+                        "awsSecretAccessKey": "y",
+                        "eventQueueUrl": "my-queue",
+                    }
+                }
+            },
+            ["provider", "s3", "eventQueueUrl"],
+        ),
         ({"provider": {"s3": {"bucket": "bucket", "awsAccessKeyId": "x"}}}, ["provider", "s3", "awsSecretAccessKey"]),
     ],
 )
@@ -248,6 +261,12 @@ async def test_validation_goes_step_by_step(tenant: Tenant, moto: MotoServer, bu
     assert (steps["cors"], steps["events"]) == ("WARNING", "SKIPPED")
     assert {status for name, status in steps.items() if name not in ("cors", "events")} == {"PASSED"}
     assert moto.keys(bucket) == ["a.png"]  # the probe is gone
+
+    queueless = s3(moto, bucket, eventQueueUrl=f"{moto.endpoint}/123456789012/no-such-queue")
+    deaf = (await tenant.data(VALIDATE, input={"provider": queueless}))["validateStorage"]
+    assert [(check["name"], check["status"]) for check in deaf["checks"]][-1] == ("events", "FAILED")
+    refused = only_error(await create(tenant, queueless))
+    assert (refused["code"], refused["provider"]) == ("PROVIDER_NOT_FOUND", "S3")
 
     broken = (await tenant.data(VALIDATE, input={"provider": s3(moto, "no-such-bucket")}))["validateStorage"]
     assert (broken["ok"], broken["errors"]) == (False, [])
