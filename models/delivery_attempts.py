@@ -19,7 +19,8 @@ from models.deliveries import BatchStatus, Delivery, WebhookEvent
 from models.delivery_queue import PENDING, wants
 from models.sync_configs import SyncConfig, SyncConfigStatus
 
-_BESIDES = 8  # candidates besides those asked for: some may have to wait for an earlier message
+_ROUNDS = 3
+"""So often more are looked for where some of the due messages may not be sent now."""
 
 
 class Waiting(NamedTuple):
@@ -74,25 +75,33 @@ async def take(
         if config is None or config.webhook_url is None or reason is not None:
             await _skip_all(session, config_id, reason or "")
             continue
-        rows = await session.scalars(
+        taken += await _take_of(session, config, config.webhook_url, limit, at, at + timedelta(seconds=lease_seconds))
+    return taken
+
+
+async def _take_of(
+    session: AsyncSession, config: SyncConfig, url: str, limit: int, at: datetime, until: datetime
+) -> list[Message]:
+    """The due messages of one configuration. No more rows are locked than are taken or put off."""
+    taken: list[Message] = []
+    for _ in range(_ROUNDS):
+        due = await session.scalars(
             select(Delivery)
-            .where(PENDING, Delivery.sync_config_id == config_id, Delivery.next_attempt_at <= at)
+            .where(PENDING, Delivery.sync_config_id == config.id, Delivery.next_attempt_at <= at)
             .order_by(Delivery.next_attempt_at, Delivery.id)
-            .limit(limit + _BESIDES)
+            .limit(limit - len(taken))
             .with_for_update(skip_locked=True)
         )
-        count = 0
-        for row in rows.all():
-            event = WebhookEvent(row.event)
-            if count == limit:
-                break
-            if not wants(config, event):
+        rows = due.all()
+        for row in rows:
+            if not wants(config, WebhookEvent(row.event)):
                 _end(row, BatchStatus.SKIPPED, "The webhook is not told of this event any more.")
-            elif not await _waits(session, row):
+            elif not await _waits(session, row, at):
                 row.attempts += 1
-                row.next_attempt_at = at + timedelta(seconds=lease_seconds)
-                taken.append(_message(row, config, config.webhook_url))
-                count += 1
+                row.next_attempt_at = until
+                taken.append(_message(row, config, url))
+        if not rows or len(taken) == limit:
+            break
     return taken
 
 
@@ -155,7 +164,7 @@ def _end(row: Delivery, status: BatchStatus, reason: str) -> None:
     row.next_attempt_at = row.items = row.body = None
 
 
-async def _waits(session: AsyncSession, row: Delivery) -> bool:
+async def _waits(session: AsyncSession, row: Delivery, at: datetime) -> bool:
     """Whether an earlier message about the same run is under way or still to come; then looked at again after it."""
     if row.batch_number is not None:
         return False
@@ -168,8 +177,7 @@ async def _waits(session: AsyncSession, row: Delivery) -> bool:
     )
     if earlier is None:
         return False
-    assert row.next_attempt_at is not None
-    row.next_attempt_at = max(earlier, row.next_attempt_at) + timedelta(milliseconds=1)
+    row.next_attempt_at = max(earlier, at) + timedelta(milliseconds=1)
     return True
 
 
