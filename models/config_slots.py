@@ -17,16 +17,25 @@ def following_slot(config: SyncConfig, slot: datetime, at: datetime, *, events: 
     """The first slot after `at` of those that `slot` is one of; None: ONE_TIME has no other.
 
     Slots that have passed are left out, so that a gateway that was off starts one run and not all that it missed; and
-    they are counted from one another, so that they never drift. `events`: the storage tells of changes, and
-    everything was listed.
+    they are counted from one another, so that they never drift. `events`: the storage tells of changes.
     """
     if config.mode == SyncMode.ONE_TIME:
         return None
     if config.mode == SyncMode.SCHEDULED and config.cron is not None:
         return next_cron(config.cron, config.time_zone, max(slot, at))
-    listed = events and config.mode == SyncMode.CONTINUOUS and config.listed_at is not None
-    step = timedelta(seconds=RECONCILE_SECONDS if listed else config.polling_interval_seconds)
+    if events and lists_seldom(config, at):
+        assert config.listed_at is not None
+        return config.listed_at + timedelta(seconds=RECONCILE_SECONDS)
+    step = timedelta(seconds=config.polling_interval_seconds)
     return slot + step * max(1, (at - slot) // step + 1)
+
+
+def lists_seldom(config: SyncConfig, at: datetime) -> bool:
+    """Whether everything was listed lately, so that events suffice where the storage tells of its changes."""
+    listed = config.listed_at
+    return (
+        config.mode == SyncMode.CONTINUOUS and listed is not None and (at - listed).total_seconds() < RECONCILE_SECONDS
+    )
 
 
 def first_slot(config: SyncConfig, at: datetime) -> datetime:

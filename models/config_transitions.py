@@ -203,6 +203,7 @@ def _arrive(config: SyncConfig, event: ConfigEvent, target: SyncConfigStatus, mo
     elif event in _ASKED_TO_RUN:
         config.pause_reason = config.paused_at = config.paused_by = None
         config.consecutive_failures = 0
+        config.listed_at = None  # what its storage told of meanwhile was not noted
     if target not in RUNNABLE:
         config.next_sync_at = None
     elif config.mode == SyncMode.ONE_TIME:

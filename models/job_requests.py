@@ -86,6 +86,11 @@ async def insert(
     return job
 
 
+async def run_scheduled(session: AsyncSession, job_id: int, *, at: datetime) -> Job:
+    """Has a SCHEDULED job run now. Raises ConflictError for what can't."""
+    return await apply(session, job_id, JobEvent.RUN_NOW, at=at)
+
+
 async def signal(
     session: AsyncSession,
     job_id: int,

@@ -9,6 +9,7 @@ from models import job_queries, storage_queries
 from models.job_state import JobSignal
 from models.jobs import Job
 from models.pagination import Page, PageRequest, SortKey
+from models.ranges import EVERYTHING
 from models.storages import Storage
 from resolvers import checks
 from resolvers.access import Viewer
@@ -78,6 +79,7 @@ async def sync_storage(services: Services, viewer: Viewer, global_id: str, order
             priority=order.priority,
             storage_id=storage.id,
             project_id=storage.project_id,
+            key_range=EVERYTHING,
             scheduled_at=order.scheduled_at,
         )
     return job, storage

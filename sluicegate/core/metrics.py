@@ -53,3 +53,15 @@ WEBHOOK_ATTEMPTS = Counter(
     registry=REGISTRY,
 )
 """`outcome`: delivered, retried (it failed and is tried again) or failed (it is not)."""
+
+SCHEDULE_RUNS = Counter(
+    "sluicegate_schedule_runs", "Runs of sync configurations that came due here.", ("outcome",), registry=REGISTRY
+)
+"""`outcome`: started, or skipped because the run before had not ended."""
+
+SCHEDULE_LAG_SECONDS = Histogram(
+    "sluicegate_schedule_lag_seconds",
+    "How late the most overdue configuration was each time that some were started.",
+    buckets=(0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0),
+    registry=REGISTRY,
+)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 from models.database import ALL, AsyncSession, Database, after_commit
 from models.job_transitions import changes
 from models.jobs import Job
+from models.sync_configs import SyncConfig
 from sluicegate.core.metrics import JOBS_FINISHED
 
 logger = logging.getLogger(__name__)
@@ -36,6 +37,11 @@ class Announcer:
 
     def __init__(self, publisher: Publisher) -> None:
         self._publisher = publisher
+        self._on_config: Callable[[SyncConfig], None] | None = None
+
+    def watch_configs(self, notice: Callable[[SyncConfig], None]) -> None:
+        """Calls `notice` with each configuration that is published here: its schedule may have changed."""
+        self._on_config = notice
 
     async def publish(self, topic: str, state: Any) -> None:
         """Shows one state."""
@@ -64,6 +70,8 @@ class Announcer:
             for (topic, _id), state in states:
                 if isinstance(state, Job) and state.finished:
                     JOBS_FINISHED.labels(state.job_class, state.status).inc()
+                if isinstance(state, SyncConfig) and self._on_config is not None:
+                    self._on_config(state)
                 await self.publish(topic, state)
 
         after_commit(session, publish_changes)

@@ -27,6 +27,7 @@ from sluicegate.jobs.embedded import EmbeddedEngine
 from sluicegate.jobs.engine import Engine
 from sluicegate.jobs.handle import Grace
 from sluicegate.jobs.reconcile import Reconciler
+from sluicegate.jobs.schedule import Schedule
 from sluicegate.jobs.supervise import supervise
 from sluicegate.jobs.worker import Worker, WorkerOptions
 from sluicegate.settings import Settings
@@ -83,6 +84,8 @@ class JobsService:
             database, self._announcer, self._engine, retention_days=settings.job_retention_days
         )
         self._wake = asyncio.Event()
+        self._schedule = Schedule(database, self._announcer, started=self._wake.set, clock=clock)
+        self._announcer.watch_configs(self._schedule.notice)
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = asyncio.Event()
         self._last_look: float | None = None
@@ -147,7 +150,10 @@ class JobsService:
     def announce(self, session: AsyncSession) -> None:
         """After the session's commit, shows what its changes of configurations have touched, and looks what is due."""
         self._announcer.announce(session)
-        after_commit(session, self._look_again)
+
+    def add_loop(self, name: str, loop: Loop) -> None:
+        """As one of `loops`, for what needs this service itself; before `start`."""
+        self._loops[name] = loop
 
     async def start(self) -> None:
         """Begins to run jobs. Raises what the database raises when it cannot be read at all."""
@@ -155,7 +161,10 @@ class JobsService:
             raise RuntimeError("The jobs were started already.")
         if self._exclusive:
             await self._reconciler.release()
-        loops = {"engine": self._run_engine, "ticker": self._look, "retention": self._forget, **self._loops}
+        loops = {
+            "engine": self._run_engine, "ticker": self._look, "schedule": self._schedule.run,
+            "retention": self._forget, **self._loops,
+        }  # fmt: skip
         self._tasks = [
             asyncio.create_task(supervise(name, loop, self._closing, self._wake), name=f"jobs-{name}")
             for name, loop in loops.items()
@@ -188,9 +197,6 @@ class JobsService:
     async def _interrupt(self, job_id: int) -> None:
         # A run of this process learns at once that its lease is gone.
         self._worker.interrupt(job_id)
-
-    async def _look_again(self) -> None:
-        self._wake.set()
 
     async def _obey(self, job_id: int, status: JobStatus) -> None:
         self._wake.set()
