@@ -12,7 +12,8 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.objects import ObjectStatus
-from models.plain_sql import execute, execute_many, fetch, time_mark
+from models.plain_sql import execute, execute_many, fetch, insert_many, time_mark
+from models.ranges import EVERYTHING, KeyRange
 
 COLUMNS = (
     "namespace_id", "project_id", "storage_id", "source_key", "row", "status", "path", "size_bytes", "mime_type",
@@ -34,7 +35,7 @@ _REPLACED = [name for name in COLUMNS[5:] if name != "first_synced_at"]
 _ON_CONFLICT = (
     "ON CONFLICT (project_id, storage_id, source_key, row) DO UPDATE SET "
     + ", ".join(f"{name} = excluded.{name}" for name in _REPLACED)
-    + ", missing_since = NULL, fields = NULL, blobs = NULL"
+    + ", missing_since = NULL, fields = NULL, blobs = NULL, sync_config_id = NULL, content_hash = NULL"
 )
 _INSERT = f"INSERT INTO synced_object ({', '.join(COLUMNS)}) "
 _UPSERT_SQLITE = f"{_INSERT} VALUES ({', '.join('?' * len(COLUMNS))}) {_ON_CONFLICT}"
@@ -50,6 +51,21 @@ _UPSERT_POSTGRES = (
     f"{_INSERT} SELECT {', '.join(_postgres_value(name) for name in COLUMNS)} FROM unnest("
     + ", ".join(f"${number}::{_TYPES[name]}[]" for number, name in enumerate(COLUMNS, 1))
     + f") AS given ({', '.join(COLUMNS)}) {_ON_CONFLICT}"
+)
+
+
+DETAILS = {"sync_config_id": "bigint", "fields": "json", "blobs": "json", "content_hash": "text"}
+DetailedRow = tuple[
+    int, int, int, bytes, int, str, str, int | None, str | None, str, str, int | None, str | None, int, int,
+    int, str | None, str | None, str | None,
+]  # fmt: skip
+"""An ObjectRow and what only configurations write: (…, configuration, fields, blobs, content hash)."""
+
+DETAILED = {name: "time" if name in _TIMES else _TYPES[name] for name in COLUMNS} | {"data": "json"} | DETAILS
+_ON_CONFLICT_DETAILED = (
+    "ON CONFLICT (project_id, storage_id, source_key, row) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in (*_REPLACED, *DETAILS))
+    + ", missing_since = NULL"
 )
 
 
@@ -71,33 +87,38 @@ async def upsert(session: AsyncSession, rows: Sequence[ObjectRow]) -> None:
         await connection.exec_driver_sql(_UPSERT_POSTGRES, tuple(map(list, zip(*rows, strict=True))))
 
 
+async def upsert_detailed(session: AsyncSession, rows: Sequence[DetailedRow]) -> None:
+    """As `upsert`, of a configuration's objects. Wider, so a storage's own sync does without."""
+    await insert_many(session, "synced_object", DETAILED, rows, conflict=_ON_CONFLICT_DETAILED)
+
+
 RANGE_LIMIT = 5_000
 """The most that a range query returns; when it returns so many, there may be more after the last key."""
 
 
 async def known_files(
-    session: AsyncSession, project_id: int, storage_id: int, after: bytes, upto: bytes | None
+    session: AsyncSession, project_id: int, storage_id: int, after: bytes, upto: bytes | None, keys: KeyRange
 ) -> list[tuple[bytes, str, str]]:
-    """(key, fingerprint, status) of the first RANGE_LIMIT whole-file records with after < key ≤ upto, by key."""
-    bound = "" if upto is None else " AND source_key <= ?"
+    """(key, fingerprint, status) of the first RANGE_LIMIT whole files of the range with after < key ≤ upto, by key."""
+    within, bounds = key_bounds(keys, after, upto)
     return await fetch(
         session,
         "SELECT source_key, fingerprint, status FROM synced_object WHERE project_id = ? AND storage_id = ?"
-        f" AND source_key > ?{bound} AND row = 0 ORDER BY source_key LIMIT {RANGE_LIMIT}",
-        (project_id, storage_id, after) if upto is None else (project_id, storage_id, after, upto),
+        f"{within} AND row = 0 ORDER BY source_key LIMIT {RANGE_LIMIT}",
+        (project_id, storage_id, *bounds),
     )
 
 
 async def known_sources(
-    session: AsyncSession, project_id: int, storage_id: int, after: bytes, upto: bytes | None
+    session: AsyncSession, project_id: int, storage_id: int, after: bytes, upto: bytes | None, keys: KeyRange
 ) -> list[tuple[bytes, str, int, int]]:
-    """(key, fingerprint, rows, failed rows) of the first RANGE_LIMIT files read, with after < key ≤ upto."""
-    bound = "" if upto is None else " AND source_key <= ?"
+    """(key, fingerprint, rows, failed rows) of the range's first RANGE_LIMIT files read with after < key ≤ upto."""
+    within, bounds = key_bounds(keys, after, upto)
     return await fetch(
         session,
         "SELECT source_key, fingerprint, rows, failed_rows FROM source_file WHERE project_id = ? AND storage_id = ?"
-        f" AND source_key > ?{bound} ORDER BY source_key LIMIT {RANGE_LIMIT}",
-        (project_id, storage_id, after) if upto is None else (project_id, storage_id, after, upto),
+        f"{within} ORDER BY source_key LIMIT {RANGE_LIMIT}",
+        (project_id, storage_id, *bounds),
     )
 
 
@@ -158,125 +179,45 @@ async def record_sources(session: AsyncSession, files: Sequence[SourceRow]) -> N
         )
 
 
-async def enter_read_mode(session: AsyncSession, project_id: int, storage_id: int) -> None:
+def key_bounds(keys: KeyRange, after: bytes = b"", upto: bytes | None = None) -> tuple[str, tuple[bytes, ...]]:
+    """SQL for the keys of a range with after < key ≤ upto, from " AND" on, and its values.
+
+    One bound on each side: of two, SQLite would walk the index from the one that it sees first.
+    """
+    low = (" AND source_key > ?", after) if after and after >= keys.low else (" AND source_key >= ?", keys.low)
+    high = keys.high if upto is None or (keys.high is not None and keys.high <= upto) else None
+    if high is not None:
+        return f"{low[0]} AND source_key < ?", (low[1], high)
+    return (low[0], (low[1],)) if upto is None else (f"{low[0]} AND source_key <= ?", (low[1], upto))
+
+
+async def enter_read_mode(session: AsyncSession, project_id: int, storage_id: int, keys: KeyRange = EVERYTHING) -> None:
     """Before a READ run: files that an earlier BLOB run recorded are known, but not read yet."""
+    within, bounds = key_bounds(keys)
+    scope = (project_id, storage_id, *bounds)
     await execute(
         session,
         "INSERT INTO source_file (namespace_id, project_id, storage_id, source_key, fingerprint, rows, failed_rows)"
         " SELECT namespace_id, project_id, storage_id, source_key, '', 1, 0 FROM synced_object"
-        " WHERE project_id = ? AND storage_id = ? AND row = 0"
-        " AND NOT EXISTS (SELECT 1 FROM source_file WHERE project_id = ? AND storage_id = ?)",
-        (project_id, storage_id, project_id, storage_id),
+        f" WHERE project_id = ? AND storage_id = ?{within} AND row = 0"
+        f" AND NOT EXISTS (SELECT 1 FROM source_file WHERE project_id = ? AND storage_id = ?{within})",
+        (*scope, *scope),
     )
 
 
-async def enter_blob_mode(session: AsyncSession, project_id: int, storage_id: int, now: int) -> None:
+async def enter_blob_mode(
+    session: AsyncSession, project_id: int, storage_id: int, now: int, keys: KeyRange = EVERYTHING
+) -> None:
     """Before a BLOB run: rows beyond the first, from earlier READ runs, are no records any more."""
-    files = "source_file WHERE project_id = ? AND storage_id = ?"
-    if not await fetch(session, f"SELECT 1 FROM {files} LIMIT 1", (project_id, storage_id)):
+    within, bounds = key_bounds(keys)
+    scope = (project_id, storage_id, *bounds)
+    files = f"source_file WHERE project_id = ? AND storage_id = ?{within}"
+    if not await fetch(session, f"SELECT 1 FROM {files} LIMIT 1", scope):
         return
     await execute(
         session,
         f"UPDATE synced_object SET status = '{ObjectStatus.MISSING}', missing_since = {time_mark(session)}"
-        " WHERE project_id = ? AND storage_id = ? AND row > 0 AND status = 'SYNCED'",
-        (now, project_id, storage_id),
+        f" WHERE project_id = ? AND storage_id = ?{within} AND row > 0 AND status = 'SYNCED'",
+        (now, *scope),
     )
-    await execute(session, f"DELETE FROM {files}", (project_id, storage_id))
-
-
-async def note_missing_files(session: AsyncSession, job_id: int, keys: Sequence[bytes]) -> None:
-    """Adds whole-file records to the run's candidates for MISSING."""
-    await execute_many(
-        session,
-        "INSERT INTO missing_candidate (job_id, source_key, row) VALUES (?, ?, 0) ON CONFLICT DO NOTHING",
-        [(job_id, key) for key in keys],
-    )
-
-
-async def note_missing_rows(
-    session: AsyncSession, job_id: int, project_id: int, storage_id: int, files: Sequence[tuple[bytes, int]]
-) -> None:
-    """For each (key, first row): the file's records from that row on become candidates for MISSING."""
-    await execute_many(
-        session,
-        "INSERT INTO missing_candidate (job_id, source_key, row) SELECT CAST(? AS bigint), source_key, row"
-        " FROM synced_object WHERE project_id = ? AND storage_id = ? AND source_key = ? AND row >= ?"
-        " AND status = 'SYNCED' ON CONFLICT DO NOTHING",
-        [(job_id, project_id, storage_id, key, first) for key, first in files],
-    )
-
-
-async def note_missing_sources(
-    session: AsyncSession, job_id: int, project_id: int, storage_id: int, keys: Sequence[bytes]
-) -> None:
-    """The records of these files become candidates for MISSING; a file that has none is forgotten at once."""
-    await note_missing_rows(session, job_id, project_id, storage_id, [(key, 0) for key in keys])
-    await _forget_empty_sources(session, project_id, storage_id, keys)
-
-
-async def count_missing(session: AsyncSession, job_id: int) -> int:
-    """How many candidates the run has left."""
-    return (await fetch(session, "SELECT count(*) FROM missing_candidate WHERE job_id = ?", (job_id,)))[0][0]
-
-
-async def count_synced(session: AsyncSession, project_id: int, storage_id: int) -> int:
-    """How many records of the storage are SYNCED."""
-    found = await fetch(
-        session,
-        "SELECT count(*) FROM synced_object WHERE project_id = ? AND storage_id = ? AND status = 'SYNCED'",
-        (project_id, storage_id),
-    )
-    return found[0][0]
-
-
-MISSING_PIECE = 5_000
-"""How many candidates one transaction marks."""
-
-
-async def apply_missing(session: AsyncSession, job_id: int, project_id: int, storage_id: int, *, now: int) -> None:
-    """Marks the first MISSING_PIECE candidates MISSING and drops them from the candidates."""
-    found = await fetch(
-        session,
-        "SELECT source_key, row FROM missing_candidate WHERE job_id = ?"
-        f" ORDER BY source_key, row LIMIT {MISSING_PIECE}",
-        (job_id,),
-    )
-    await execute_many(
-        session,
-        f"UPDATE synced_object SET status = '{ObjectStatus.MISSING}', missing_since = {time_mark(session)}"
-        " WHERE project_id = ? AND storage_id = ? AND source_key = ? AND row = ? AND status = 'SYNCED'",
-        [(now, project_id, storage_id, key, row) for key, row in found],
-    )
-    await _forget_empty_sources(session, project_id, storage_id, list({key for key, _ in found}))
-    await execute_many(
-        session,
-        "DELETE FROM missing_candidate WHERE job_id = ? AND source_key = ? AND row = ?",
-        [(job_id, key, row) for key, row in found],
-    )
-
-
-async def _forget_empty_sources(session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]) -> None:
-    """Forgets files without a record that is SYNCED: one that comes back is read again, whatever its fingerprint."""
-    await execute_many(
-        session,
-        "DELETE FROM source_file WHERE project_id = ? AND storage_id = ? AND source_key = ? AND NOT EXISTS"
-        " (SELECT 1 FROM synced_object"
-        " WHERE project_id = ? AND storage_id = ? AND source_key = ? AND status = 'SYNCED')",
-        [(project_id, storage_id, key, project_id, storage_id, key) for key in keys],
-    )
-
-
-async def forget_runs(session: AsyncSession, storage_id: int) -> None:
-    """Drops the checkpoints and candidates of all the storage's jobs: what they found is old, or was refused.
-
-    Files that have lost records by them are to be read again, for only reading them tells what is missing.
-    """
-    jobs = "(SELECT id FROM job WHERE storage_id = ?)"
-    await execute(
-        session,
-        "UPDATE source_file SET fingerprint = '' WHERE storage_id = ? AND source_key IN"
-        f" (SELECT source_key FROM missing_candidate WHERE job_id IN {jobs})",
-        (storage_id, storage_id),
-    )
-    for table in ("missing_candidate", "checkpoint"):
-        await execute(session, f"DELETE FROM {table} WHERE job_id IN {jobs}", (storage_id,))
+    await execute(session, f"DELETE FROM {files}", scope)

@@ -113,6 +113,11 @@ async def retract_outcomes(session: AsyncSession, job_id: int, paths: Sequence[s
     await execute_many(session, "DELETE FROM outcome WHERE job_id = ? AND path = ?", [(job_id, path) for path in paths])
 
 
+async def has_outcomes(session: AsyncSession, job_id: int) -> bool:
+    """Whether there is an outcome of the job."""
+    return bool(await fetch(session, "SELECT 1 FROM outcome WHERE job_id = ? LIMIT 1", (job_id,)))
+
+
 async def forget_outcomes(session: AsyncSession, job_id: int) -> bool:
     """Removes at most PIECE of a job's outcomes; whether there may be more."""
     found = await fetch(

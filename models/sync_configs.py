@@ -67,8 +67,9 @@ class SyncConfig(Scoped, Base):
     `schema_mapping`: in the schema's names. `polling_interval_seconds`: 30 to 900. `cron` wins over the interval.
     `next_sync_at`: when the ticker starts the next run, None: not by itself. `listed_at`: the last listing of
     everything, where events tell of changes in between. `rescan`: the path was changed, objects of the old one are
-    to be judged. `total_found` to `skipped_runs` are sums over all runs that wrote. `current_job_id`: the
-    run that waits or is under way. `row_rev` grows with each change that subscribers see.
+    to be judged. `mapping_digest`: of the mapping that all its objects were made by. `total_found` to `skipped_runs`
+    are sums over all runs that wrote. `current_job_id`: the run that waits or is under way. `row_rev` grows with each
+    change that subscribers see.
     """
 
     __tablename__ = "sync_config"
@@ -129,6 +130,7 @@ class SyncConfig(Scoped, Base):
     next_sync_at: Mapped[datetime | None]
     listed_at: Mapped[datetime | None]
     rescan: Mapped[bool] = mapped_column(default=False)
+    mapping_digest: Mapped[str | None]
     last_error: Mapped[str | None]
     consecutive_failures: Mapped[int] = mapped_column(default=0)
     created_by_kind: Mapped[str] = mapped_column(default="SYSTEM")

@@ -53,10 +53,11 @@ class Ledger:
         run = self._run
         if not self._writes:
             return
-        while fresh:
+        async with run.database.read(ALL) as session:
+            told_before = fresh and await run_records.has_outcomes(session, run.job_id)
+        while told_before:
             async with run.database.write(ALL) as session:
-                if not await run_records.forget_outcomes(session, run.job_id):
-                    break
+                told_before = bool(await run_records.forget_outcomes(session, run.job_id))
         async with run.database.read(ALL) as session:
             if fresh:
                 run.progress.derived_additions = not await run_records.has_objects(session, run.scope)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models import catalogue, job_state
+from models import job_state, missing, staging
 from models.database import ALL, AsyncSession
+from models.sync_configs import OnDelete
 from sluicegate.core.clock import now, to_micros
 from sluicegate.core.errors import ErrorCode, FatalError
 from sluicegate.sync.plan import MISSING_GUARD_MINIMUM
@@ -14,53 +15,89 @@ from sluicegate.sync.run import Run
 
 
 async def note_missing(run: Run, session: AsyncSession, keys: Sequence[bytes]) -> None:
-    """Remembers files that the listing does not have. Nothing is marked before the whole listing is known."""
-    if not keys:
-        return
+    """Remembers files that the listing does not have. Nothing that is shown is marked before all of it is known."""
     plan = run.plan
-    if plan.read:
-        await catalogue.note_missing_sources(session, run.job_id, plan.project_id, plan.storage_id, keys)
+    if not keys or plan.on_delete == OnDelete.IGNORE:
+        return
+    if plan.require_confirmation:
+        await staging.drop_rows(session, plan.project_id, plan.storage_id, [(key, 0) for key in keys])
+    if plan.read or plan.require_confirmation:
+        await missing.note_sources(session, run.job_id, plan.project_id, plan.storage_id, keys)
     else:
-        await catalogue.note_missing_files(session, run.job_id, keys)
+        await missing.note_files(session, run.job_id, keys)
+
+
+async def note_missing_rows(run: Run, session: AsyncSession, files: Sequence[tuple[bytes, int]]) -> None:
+    """For each (key, first row): remembers that the file has no rows from that one on."""
+    plan = run.plan
+    if not files or plan.on_delete == OnDelete.IGNORE:
+        return
+    if plan.require_confirmation:
+        await staging.drop_rows(session, plan.project_id, plan.storage_id, files)
+    await missing.note_rows(session, run.job_id, plan.project_id, plan.storage_id, files)
 
 
 async def reconcile(run: Run) -> None:
-    """Marks what is missing, in pieces, unless it is so much that the source itself must be in doubt.
+    """Marks or removes what is missing, in pieces, unless it is so much that the source itself must be in doubt.
 
     Raises FatalError (LIMIT) where more than the plan's fraction of over 100 records would go: then none is changed.
+    With `require_confirmation` nothing is changed either way: the candidates wait for it.
     """
     plan, progress = run.plan, run.progress
     async with run.database.read(ALL) as session:
-        left = await catalogue.count_missing(session, run.job_id)
-        synced = await catalogue.count_synced(session, plan.project_id, plan.storage_id) if left else 0
+        left = await missing.count(session, run.job_id)
+        synced = await missing.count_synced(session, plan.project_id, plan.storage_id, plan.range) if left else 0
+    if left and not progress.missing:
+        shown = 0 if plan.require_confirmation else progress.added + progress.restored
+        await _guard(run, left, synced - shown)
+    if plan.rescan:
+        left = await _note_strays(run)
     if not left:
         return
-    if not progress.missing:
-        await _guard(run, left, synced - progress.added - progress.restored)
     await run.show(Phase.RECONCILING)
+    if plan.require_confirmation:
+        progress.missing = left
+        await run.commit(lambda session: run.ledger.missing(session, left))
+        return
+    remove = plan.on_delete == OnDelete.REMOVE
 
-    async def mark(session: AsyncSession) -> None:
-        await catalogue.apply_missing(session, run.job_id, plan.project_id, plan.storage_id, now=to_micros(now()))
+    async def judge(session: AsyncSession) -> None:
+        moment = to_micros(now())
+        await run.ledger.missing(session, missing.PIECE)
+        await missing.apply(session, run.job_id, plan.project_id, plan.storage_id, now=moment, remove=remove)
 
     while left:
         # Counted before it is done: the row's counters are written in the same transaction, ahead of the work.
-        piece = min(left, catalogue.MISSING_PIECE)
+        piece = min(left, missing.PIECE)
         progress.missing += piece
         left -= piece
-        await run.commit(mark)
+        await run.commit(judge)
         run.check_stop()
 
 
-async def _guard(run: Run, missing: int, at_stake: int) -> None:
+async def _note_strays(run: Run) -> int:
+    """What lies outside of a source path that was changed goes without the guard: the change was confirmed."""
     plan = run.plan
-    if plan.allow_mass_missing or at_stake <= MISSING_GUARD_MINIMUM or missing <= plan.max_missing_fraction * at_stake:
+    assert plan.sync_config_id is not None
+    async with run.database.write(ALL) as session:
+        await job_state.save(session, run.handle.claim)
+        if plan.on_delete != OnDelete.IGNORE:
+            await missing.note_strays(
+                session, run.job_id, plan.project_id, plan.storage_id, plan.sync_config_id, plan.range
+            )
+        return await missing.count(session, run.job_id)
+
+
+async def _guard(run: Run, gone: int, at_stake: int) -> None:
+    plan = run.plan
+    if plan.allow_mass_missing or at_stake <= MISSING_GUARD_MINIMUM or gone <= plan.max_missing_fraction * at_stake:
         return
     # A retry must look at the source again, not at what this run made of it.
     async with run.database.write(ALL) as session:
         await job_state.save(session, run.handle.claim)
-        await catalogue.forget_runs(session, plan.storage_id)
+        await missing.forget_runs(session, plan.project_id, plan.storage_id, plan.range)
     raise FatalError(
-        f"{missing:,} of {at_stake:,} records are no longer in the source. None of them was changed.",
+        f"{gone:,} of {at_stake:,} records are no longer in the source. None of them was changed.",
         code=ErrorCode.LIMIT,
         hint="If the source was emptied or moved on purpose, sync again with allowMassMissing: true.",
     )

@@ -11,14 +11,13 @@ from typing import Any, NamedTuple
 from sluicegate.core.errors import RetriableError, SkippableError, ThrottledError
 from sluicegate.core.text import json_text
 from sluicegate.providers.base import Entry
+from sluicegate.sync.ledger import OBJECT_ATTEMPTS, PARSE, error_type_of
 from sluicegate.sync.readers.compression import MAX_WINDOW_BYTES, SMALL_WINDOW_BYTES
 from sluicegate.sync.readers.parquet_process import JsonText
 from sluicegate.sync.readers.random_access import open_random
 from sluicegate.sync.records import COMPRESSED, BadRow, WindowTooLargeError, is_parquet, read_records, reader_for
 from sluicegate.sync.run import Run
 
-OBJECT_ATTEMPTS = 4
-"""The first try and 3 retries."""
 SMALL_FILE_BYTES = 256 << 10
 SMALL_COMPRESSED_BYTES = 16 << 10
 """Files up to these sizes are read whole, several at a time; larger ones one by one, a piece at a time."""
@@ -53,6 +52,8 @@ class FileResult:
     failures: list[Failure] = field(default_factory=list[Failure])
     size: int = 0
     error: str | None = None
+    error_type: str = PARSE
+    attempts: int = 1
     final: bool = True
     passing: RetriableError | None = None
 
@@ -99,7 +100,7 @@ async def _open_records(
 ) -> AsyncGenerator[AsyncGenerator[Any]]:
     if is_parquet(path):
         source = await open_random(run.provider, entry, small=SMALL_FILE_BYTES)
-        async with aclosing(run.parquet.rows(source, first)) as records:
+        async with aclosing(run.parquet.rows(source, first, small=window < MAX_WINDOW_BYTES)) as records:
             yield records
         return
     reader = reader_for(path, window=window)
@@ -130,7 +131,10 @@ async def read_small(run: Run, entry: Entry, path: str) -> FileResult | None:
     while True:
         result.clear()
         try:
-            async with aclosing(stream_rows(run, entry, path, window=SMALL_WINDOW_BYTES)) as rows:
+            async with (
+                run.pace.slot(),
+                aclosing(stream_rows(run, entry, path, window=SMALL_WINDOW_BYTES)) as rows,
+            ):
                 async for row in rows:
                     if not result.add(row):
                         return None
@@ -142,12 +146,14 @@ async def read_small(run: Run, entry: Entry, path: str) -> FileResult | None:
             if attempt >= OBJECT_ATTEMPTS:
                 result.clear()
                 result.error, result.final, result.passing = error.message, False, error
+                result.error_type, result.attempts = error_type_of(error)
                 return result
             await run.back_off(attempt - 1, error)
         except WindowTooLargeError:
             return None
         except SkippableError as error:
             result.error = error.message
+            result.error_type, result.attempts = error_type_of(error)
             # A file that is broken stays so until it changes; one that is forbidden or gone may not.
             result.final = error.provider_code is None
             return result

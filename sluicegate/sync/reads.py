@@ -5,16 +5,17 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from models import catalogue
 from models.database import ALL, AsyncSession
-from sluicegate.core.errors import RetriableError
+from models.objects import MAX_KEY_BYTES
+from sluicegate.core.errors import ErrorCode, RetriableError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
-from sluicegate.sync.blobs import MAX_KEY_BYTES
+from sluicegate.sync.blobs import NAME_TOO_LONG
 from sluicegate.sync.filters import rejected
 from sluicegate.sync.large_file import PIECE_BYTES, import_large
 from sluicegate.sync.merge import merge
@@ -22,7 +23,7 @@ from sluicegate.sync.missing import note_missing
 from sluicegate.sync.progress import Progress
 from sluicegate.sync.reading import FileResult, is_small, read_small
 from sluicegate.sync.row_batch import RowBatch
-from sluicegate.sync.run import Run, Work
+from sluicegate.sync.run import LimitReached, Run, Work
 from sluicegate.sync.samples import Sampler
 
 CONCURRENT_READS = 16
@@ -30,7 +31,8 @@ COMMIT_SECONDS = 1.0
 MAX_FAILURES_IN_A_ROW = 5
 """So many files in a row that could not be read for a passing reason: then it is the source, and the run backs off."""
 
-_KnownSource = tuple[bytes, str, int, int]
+KnownSource = tuple[bytes, str, int, int]
+"""(key, fingerprint, rows, failed rows) of a file that was read before."""
 
 
 @dataclass(slots=True)
@@ -41,7 +43,7 @@ class Passed:
     unchanged: int = 0
     bytes_found: int = 0
     filtered: list[str] = field(default_factory=list[str])
-    failed: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
+    failed: list[tuple[bytes, str]] = field(default_factory=list[tuple[bytes, str]])
 
     def count(self, run: Run) -> None:
         """Adds them to the run's counters."""
@@ -51,8 +53,8 @@ class Passed:
         progress.bytes_found += self.bytes_found
         for rule in self.filtered:
             progress.filter(rule)
-        for path, message in self.failed:
-            progress.fail(path, 0, message)
+        for key, path in self.failed:
+            run.ledger.failed(key, 0, path, NAME_TOO_LONG, error_type=ErrorCode.LIMIT, whole=True)
 
 
 @dataclass(slots=True)
@@ -70,25 +72,43 @@ async def import_reads(run: Run, entries: Sequence[Entry], upto: bytes | None) -
     """Brings the catalogue up to the records of `entries`, up to the key `upto` (None: to the end)."""
     plan = run.plan
 
-    async def fetch(after: bytes, bound: bytes | None) -> list[_KnownSource]:
+    async def fetch(after: bytes, bound: bytes | None) -> list[KnownSource]:
         async with run.database.read(ALL) as session:
-            return await catalogue.known_sources(session, plan.project_id, plan.storage_id, after, bound)
+            return await catalogue.known_sources(session, plan.project_id, plan.storage_id, after, bound, plan.range)
 
     async for part, known, last in merge(entries, run.position.after, upto, fetch):
-        steps, rest, missing = _diff(run, part, known, await rejected(plan.filters, part))
-        if plan.dry_run:
-            _count_only(run, steps, rest, missing)
-            run.position.after = last
-        else:
-            await _Import(run, missing).files(steps, rest, last)
+        await read_files(run, part, known, await rejected(plan.filters, part), last)
+
+
+async def read_files(
+    run: Run,
+    entries: Sequence[Entry],
+    known: Sequence[KnownSource],
+    left_out: Mapping[bytes, str],
+    last: bytes,
+    also: Callable[[bytes], Work] | None = None,
+) -> None:
+    """Brings the catalogue up to the records of these files, of which it has `known`.
+
+    `also`: makes what belongs into the commit that passes a key. Raises LimitReached as soon as the run is at its end.
+    """
+    steps, rest, missing = _diff(run, entries, known, left_out)
+    if run.plan.dry_run:
+        _count_only(run, steps, rest, missing)
+        run.position.after = last
+    else:
+        await _Import(run, missing, also).files(steps, rest, last)
 
 
 def _diff(
-    run: Run, entries: Sequence[Entry], known: list[_KnownSource], left_out: dict[bytes, str]
+    run: Run, entries: Sequence[Entry], known: Sequence[KnownSource], left_out: Mapping[bytes, str]
 ) -> tuple[list[Step], Passed, list[bytes]]:
     """The files to read, what comes after the last of them, and the keys that are gone. `left_out`: key → rule."""
     plan, sampler = run.plan, Sampler(run.progress, enabled=run.plan.dry_run)
+    # A run over single keys was asked to look at them: rows that failed are in files that look unchanged.
+    again = plan.full_sync or plan.only_keys
     before = {source[0]: source for source in known}
+    run.ledger.filtered(left_out)
     steps: list[Step] = []
     passed = Passed()
     previous: bytes | None = None
@@ -97,7 +117,7 @@ def _diff(
         path = entry.path or text_of_key(entry.key)
         rule = left_out.get(entry.key)
         if rule is None and len(entry.key) <= MAX_KEY_BYTES and (
-            old is None or old[1] != entry.fingerprint or plan.full_sync
+            old is None or old[1] != entry.fingerprint or again
         ):  # fmt: skip
             steps.append(Step(entry, path, passed, old is not None, previous))
             sampler.imported(entry, path)
@@ -113,9 +133,11 @@ def _diff(
             records = max(1, old[2] + old[3])
             passed.found += records
             passed.unchanged += records
+            if old[3]:
+                run.ledger.kept(entry.key)
         else:
             passed.found += 1
-            passed.failed.append((path[:256], f"The name is longer than {MAX_KEY_BYTES} bytes."))
+            passed.failed.append((entry.key, path[:256]))
     return steps, passed, list(before)
 
 
@@ -135,8 +157,9 @@ def _count_only(run: Run, steps: list[Step], rest: Passed, missing: list[bytes])
 class _Import:
     """Imports one piece of the listing. Each commit covers everything up to its key, and nothing after it."""
 
-    def __init__(self, run: Run, missing: list[bytes]) -> None:
+    def __init__(self, run: Run, missing: list[bytes], also: Callable[[bytes], Work] | None) -> None:
         self._run = run
+        self._also = also
         self._missing = deque(missing)
         self._batch = RowBatch(run)
         self._committed = time.monotonic()
@@ -156,7 +179,7 @@ class _Import:
                 step.before.count(run)
                 run.progress.pending -= 1
                 run.progress.current_object = step.path
-                if result is None:
+                if result is None or not await self._fits(step, result):
                     await self._large(step)
                     continue
                 run.progress.bytes_found += step.entry.size or 0
@@ -175,12 +198,23 @@ class _Import:
             await self._commit(self._batch.last_key)
         self._run.check_stop()
 
+    async def _fits(self, step: Step, result: FileResult) -> bool:
+        """Whether the run has room for the whole file, whatever of it has changed."""
+        records = len(result.rows) + len(result.failures) + (result.error is not None)
+        if self._run.room is None or self._batch.size + records <= self._run.room:
+            return True
+        if step.previous is not None:
+            await self._commit(step.previous)
+        return records <= self._run.room
+
     async def _large(self, step: Step) -> None:
         """Reads a large file between two commits: up to it and, with its end, past it."""
         run = self._run
         if step.previous is not None:
             # What lies before it is counted: a run that goes on in the middle of it must not count that again.
             await self._commit(step.previous)
+        if run.room == 0:
+            raise LimitReached
         await self._commit(step.entry.key, await import_large(run, step.entry, step.path))
 
     async def _commit(self, upto: bytes, also: Work | None = None) -> None:
@@ -200,6 +234,8 @@ class _Import:
             if also is not None:
                 await also(session)
             await note_missing(run, session, gone)
+            if self._also is not None:
+                await self._also(upto)(session)
 
         await run.commit(write)
         self._committed = time.monotonic()
@@ -228,7 +264,8 @@ def _check_partial(run: Run, steps: list[Step], rest: Passed, last: bytes) -> No
     if following is None or not partial.is_of(following.entry):
         keep, run.position.partial = run.progress, None
         run.progress = Progress.from_json(partial.before)
-        run.progress.rate_limit_hits = keep.rate_limit_hits
+        run.progress.rate_limit_hits, run.progress.batches = keep.rate_limit_hits, keep.batches
+        run.ledger.retract(partial.key, text_of_key(partial.key))
 
 
 async def _in_order(run: Run, steps: list[Step]) -> AsyncGenerator[tuple[Step, FileResult | None] | None]:

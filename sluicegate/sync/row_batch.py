@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from models import catalogue
-from models.catalogue import Known, ObjectRow, SourceRow
+from models.catalogue import Known, SourceRow
 from models.database import ALL, AsyncSession
 from models.objects import ObjectStatus
+from models.sync_configs import OnUpdate
 from sluicegate.core.clock import now, to_micros
 from sluicegate.providers.base import Entry
+from sluicegate.sync.changes import Changes, known_rows, present
+from sluicegate.sync.details import detailed
+from sluicegate.sync.ledger import PARSE
 from sluicegate.sync.media import mime_and_modality
+from sluicegate.sync.missing import note_missing_rows
 from sluicegate.sync.reading import FileResult, Row
 from sluicegate.sync.run import Run
 
@@ -22,7 +27,7 @@ class RowBatch:
     def __init__(self, run: Run) -> None:
         self._run = run
         self._results: list[FileResult] = []
-        self._objects: list[ObjectRow] = []
+        self._changes = Changes()
         self._sources: list[SourceRow] = []
         self._shrunk: list[tuple[bytes, int]] = []
         self.size = self.bytes = 0
@@ -35,7 +40,7 @@ class RowBatch:
     def add(self, result: FileResult) -> None:
         """Takes one file's rows."""
         self._results.append(result)
-        self.size += max(1, len(result.rows))
+        self.size += max(1, len(result.rows) + len(result.failures))
         self.bytes += result.size
 
     async def resolve(self) -> None:
@@ -51,24 +56,33 @@ class RowBatch:
         async with run.database.read(ALL) as session:
             for start in range(0, len(keys), catalogue.MAX_KEYS):
                 part = keys[start : start + catalogue.MAX_KEYS]
-                known |= await catalogue.known_rows(session, plan.project_id, plan.storage_id, part, last=last)
+                known |= await known_rows(run, session, part, last=last)
                 longer |= await catalogue.longer_files(session, plan.project_id, plan.storage_id, part, last)
         last_known: dict[bytes, int] = dict.fromkeys(longer, last + 1)
         for key, number in known:
             last_known[key] = max(number, last_known.get(key, 0))
         for result in self._results:
             self._resolve_file(result, known, last_known.get(result.entry.key, -1))
+        self._changes = await detailed(run, self._changes)
+        self._changes.count(run)
+        again = self._changes.again
+        if again:
+            self._sources = [unread(source) if source[3] in again else source for source in self._sources]
 
     def _resolve_file(self, result: FileResult, known: dict[tuple[bytes, int], Known], last_known: int) -> None:
         run, entry = self._run, result.entry
-        self._objects += changed_rows(run, entry, result.path, result.rows, known)
+        compare_rows(run, self._changes, entry, result.path, result.rows, known)
         for failure in result.failures:
-            run.progress.fail(result.path, failure.number, failure.message)
+            run.ledger.failed(entry.key, failure.number, result.path, failure.message, error_type=PARSE)
         records = len(result.rows) + len(result.failures)
         run.progress.found += records
         if result.error is not None:
             run.progress.found += 1
-            run.progress.fail(result.path, records, result.error)
+            run.ledger.failed(
+                entry.key, records, result.path, result.error,
+                error_type=result.error_type, attempts=result.attempts, whole=True,
+            )  # fmt: skip
+            run.ledger.kept(entry.key, records)
         elif not records:
             run.progress.found += 1
             run.progress.filter(EMPTY)
@@ -83,10 +97,9 @@ class RowBatch:
 
     async def write(self, session: AsyncSession) -> None:
         """Writes what `resolve` found."""
-        plan = self._run.plan
-        await catalogue.upsert(session, self._objects)
+        await self._changes.write(self._run, session)
         await catalogue.record_sources(session, self._sources)
-        await catalogue.note_missing_rows(session, self._run.job_id, plan.project_id, plan.storage_id, self._shrunk)
+        await note_missing_rows(self._run, session, self._shrunk)
 
 
 def source_row(run: Run, entry: Entry, rows: int, failed: int, *, complete: bool = True) -> SourceRow:
@@ -96,26 +109,26 @@ def source_row(run: Run, entry: Entry, rows: int, failed: int, *, complete: bool
     return plan.namespace_id, plan.project_id, plan.storage_id, entry.key, fingerprint, rows, failed
 
 
-def changed_rows(
-    run: Run, entry: Entry, path: str, rows: list[Row], known: dict[tuple[bytes, int], Known]
-) -> list[ObjectRow]:
-    """The rows to write: new, changed, or back after they were missing; counts them and the unchanged ones."""
-    plan, progress, synced = run.plan, run.progress, ObjectStatus.SYNCED.value
+def unread(source: SourceRow) -> SourceRow:
+    """The note of a file that is to be read again."""
+    return (*source[:4], "", *source[5:])
+
+
+def compare_rows(
+    run: Run, changes: Changes, entry: Entry, path: str, rows: list[Row], known: dict[tuple[bytes, int], Known]
+) -> None:
+    """Adds the rows to write to the changes: new, changed, or back after they were missing. Counts the others."""
+    plan, progress, there = run.plan, run.progress, present(run.plan)
+    full_sync, keep, synced = plan.full_sync, plan.on_update == OnUpdate.IGNORE, ObjectStatus.SYNCED.value
     moment = to_micros(now())
     mime = entry.mime_type or mime_and_modality(path)[0]
-    changed: list[ObjectRow] = []
     for row in rows:
         old = known.get((entry.key, row.number))
-        if old is not None and old.fingerprint == row.digest and old.status == synced and not plan.full_sync:
+        if old is not None and old.status in there and (keep or (old.fingerprint == row.digest and not full_sync)):
             progress.unchanged += 1
             continue
-        if old is None:
-            progress.added += 1
-        else:
-            progress.updated += 1
-            progress.restored += old.status != synced
-        changed.append((
+        changes.before.append(None if old is None else old.status)
+        changes.rows.append((
             plan.namespace_id, plan.project_id, plan.storage_id, entry.key, row.number, synced, path,
             len(row.text.encode()), mime, "TEXT", row.digest, entry.modified, row.text, moment, moment,
         ))  # fmt: skip
-    return changed

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
-import random
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,16 +12,18 @@ from models import checkpoints, job_state
 from models.database import ALL, AsyncSession, Database
 from models.job_state import Claim
 from models.jobs import TICKS_PER_REVISION, Job, JobStatus
-from models.storages import Storage
+from models.run_records import Scope
 from sluicegate.core.errors import RetriableError, ThrottledError
 from sluicegate.providers.base import Entry, Page, Provider
+from sluicegate.sync.ledger import Ledger
+from sluicegate.sync.pace import Pace
 from sluicegate.sync.plan import SyncPlan
+from sluicegate.sync.position import Position
 from sluicegate.sync.progress import Phase, Progress
+from sluicegate.sync.progress_news import ProgressNews
 from sluicegate.sync.readers.parquet_process import ParquetReader
 
 LISTING_ATTEMPTS = 5
-MAX_WAIT_SECONDS = 60.0
-_VERSION = 1
 
 Work = Callable[[AsyncSession], Awaitable[None]]
 
@@ -40,76 +39,61 @@ class RunHandle(Protocol):
         """Shows a state to subscribers."""
         ...
 
+    def watched(self, topic: str) -> bool:
+        """Whether somebody may be watching lists of these rows."""
+        ...
+
+    async def announce(self, topic: str, rows: Sequence[Any] | None) -> None:
+        """Shows rows, committed, to those who watch lists of them; None: too many to show, lists are read anew."""
+        ...
+
 
 class Stopped(Exception):  # noqa: N818 - not an error: the run ends early, at a checkpoint, as it was asked to
     """`stop` was set: everything up to the last commit stands."""
 
 
-@dataclass(slots=True)
-class Partial:
-    """A large file that the last commit was in the middle of: `rows` are done, `before` the counters at its start."""
-
-    key: bytes
-    fingerprint: str
-    rows: int
-    bad: int
-    before: dict[str, Any]
-
-    def is_of(self, entry: Entry) -> bool:
-        """Whether the file still is what it was."""
-        return self.key == entry.key and self.fingerprint == entry.fingerprint
-
-
-@dataclass(slots=True)
-class Position:
-    """Where a run goes on. `cursor`: of the listing before the page at hand; `after`: the last key that is through."""
-
-    cursor: dict[str, Any] | None = None
-    after: bytes = b""
-    listed: bool = False
-    partial: Partial | None = None
-
-    def to_json(self, plan_digest: str, progress: Progress) -> dict[str, Any]:
-        """The checkpoint's state."""
-        partial = self.partial
-        return {
-            "v": _VERSION, "plan": plan_digest, "cursor": self.cursor, "after": self.after.hex(), "listed": self.listed,
-            "partial": partial and {
-                "key": partial.key.hex(), "fingerprint": partial.fingerprint, "rows": partial.rows, "bad": partial.bad,
-                "before": partial.before,
-            },
-            "progress": progress.to_json(),
-        }  # fmt: skip
-
-    @classmethod
-    def from_json(cls, state: dict[str, Any]) -> Position:
-        """The position that `to_json` wrote."""
-        position = cls(cursor=state["cursor"], after=bytes.fromhex(state["after"]), listed=state["listed"])
-        saved = state["partial"]
-        if saved is not None:
-            position.partial = Partial(
-                bytes.fromhex(saved["key"]), saved["fingerprint"], saved["rows"], saved["bad"], saved["before"]
-            )
-        return position
+class LimitReached(Exception):  # noqa: N818 - as Stopped
+    """The run has done as much as `max_objects` allows: everything up to the last commit stands, and is its end."""
 
 
 @dataclass(slots=True)
 class Run:
-    """The state of one run in this process."""
+    """The state of one run in this process. `saved`: the counters as the last commit wrote them."""
 
     handle: RunHandle
     database: Database
     provider: Provider
     plan: SyncPlan
-    digest: str
     position: Position = field(default_factory=Position)
     progress: Progress = field(default_factory=Progress)
     parquet: ParquetReader = field(default_factory=ParquetReader)
+    saved: dict[str, Any] | None = None
+    committing: bool = False
+    pace: Pace = field(init=False)
+    ledger: Ledger = field(init=False)
+    news: ProgressNews = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.pace = Pace(self.wait, self._hit)
+        self.ledger = Ledger(self)
+        self.news = ProgressNews(None if self.plan.dry_run else self.plan.sync_config_id, self.job_id)
+
+    @property
+    def scope(self) -> Scope:
+        """Whose records it writes, and of which keys."""
+        return Scope(self.plan.project_id, self.plan.storage_id, self.plan.range)
 
     @property
     def job_id(self) -> int:
         """The job's row."""
         return self.handle.job.id
+
+    @property
+    def room(self) -> int | None:
+        """How many objects the run may still add, update or fail; None: any number."""
+        if self.plan.max_objects is None or self.plan.dry_run:
+            return None
+        return max(0, self.plan.max_objects - self.progress.added - self.progress.updated - self.progress.failed)
 
     def check_stop(self) -> None:
         """Raises Stopped when the run is to end."""
@@ -125,26 +109,33 @@ class Run:
         raise Stopped
 
     async def back_off(self, attempt: int, error: RetriableError) -> None:
-        """The wait before attempt `attempt` + 1 (from 0): exponential with jitter, and what the provider asked for."""
-        if isinstance(error, ThrottledError):
-            self.progress.rate_limit_hits += 1
-        wait = min(MAX_WAIT_SECONDS, 0.5 * 2**attempt) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret
-        await self.wait(min(MAX_WAIT_SECONDS, max(wait, error.retry_after or 0.0)))
+        """The wait before attempt `attempt` + 1 (from 0); all of the run waits with it when it was throttled."""
+        await self.pace.back_off(attempt, error)
 
     async def commit(self, work: Work | None = None) -> None:
         """One transaction: the fence, the counters, `work`, the checkpoint. Raises FencedError: lease lost."""
-        async with self.database.write(ALL) as session:
-            saved = await job_state.save(
-                session, self.handle.claim, sync=self.progress.to_json(), progress=self.progress.fraction
-            )
-            if work is not None:
-                await work(session)
-            if not self.plan.dry_run:
-                await checkpoints.store(session, self.job_id, self.position.to_json(self.digest, self.progress))
+        told = self.ledger.seal()
+        counters = self.progress.to_json()
+        self.committing = True
+        try:
+            async with self.database.write(ALL) as session:
+                saved = await job_state.save(session, self.handle.claim, sync=counters, progress=self.progress.fraction)
+                if work is not None:
+                    await work(session)
+                await told.write(session)
+                if saved.status == JobStatus.IN_PROGRESS:
+                    await self.news.tell(session, counters, self.progress.fraction)
+                if not self.plan.dry_run:
+                    state = self.position.to_json(self.plan.digest, counters)
+                    await checkpoints.store(session, self.job_id, state)
+        finally:
+            self.committing = False
+        self.saved = counters
         # The status too: a state shown after a cancel was committed must not say IN_PROGRESS again.
         self.handle.job.row_rev, self.handle.job.tick, self.handle.job.status = saved.row_rev, 0, saved.status
         if saved.status != JobStatus.IN_PROGRESS:
             self.handle.stop.set()
+        await told.show()
 
     async def show(self, phase: Phase | None = None) -> None:
         """Publishes the counters as they are, between two writes of the row."""
@@ -160,7 +151,9 @@ class Run:
         attempt = throttled = 0
         while True:
             try:
-                listing = self.provider.list(recursive=self.plan.recursive, cursor=self.position.cursor)
+                listing = self.provider.list(
+                    recursive=self.plan.recursive, cursor=self.position.cursor, prefix=self.position.prefix
+                )
                 async with aclosing(listing):
                     async for page in listing:
                         attempt = throttled = 0
@@ -170,6 +163,7 @@ class Run:
                         self.position.cursor = page.cursor
                         self.check_stop()
             except ThrottledError as error:
+                self.pace.slow_down(error)
                 await self.back_off(min(throttled, 7), error)
                 throttled += 1
             except RetriableError as error:
@@ -187,16 +181,5 @@ class Run:
             return page.entries
         return [entry for entry in page.entries if entry.key > after]
 
-
-def plan_digest(storage: Storage, plan: SyncPlan) -> str:
-    """Changes when a checkpoint of the plan is of no use any more: another source, path, mode or filter."""
-    parts = [
-        storage.type,
-        storage.project_id,
-        storage.settings,
-        storage.regex_filter,
-        plan.recursive,
-        plan.read,
-        plan.full_sync,
-    ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]
+    def _hit(self) -> None:
+        self.progress.rate_limit_hits += 1

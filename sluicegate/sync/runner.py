@@ -7,24 +7,32 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from models import catalogue, checkpoints, job_state
-from models.database import ALL
-from models.jobs import JobStatus
+from models import checkpoints, config_runs
+from models.database import ALL, AsyncSession
+from models.jobs import Job, JobStatus
+from models.projects import Project
 from models.storages import Storage
-from sluicegate.core.clock import now, to_micros
+from models.sync_configs import SyncConfig
 from sluicegate.core.errors import FatalError, InvalidError
 from sluicegate.sync.blobs import import_blobs
+from sluicegate.sync.keys import import_keys
 from sluicegate.sync.metering import Meter
 from sluicegate.sync.missing import reconcile
-from sluicegate.sync.plan import plan_of_storage
+from sluicegate.sync.plan import SyncPlan, plan_of_config, plan_of_storage
+from sluicegate.sync.position import Position, usable
 from sluicegate.sync.progress import Phase, Progress
 from sluicegate.sync.reads import import_reads
-from sluicegate.sync.run import Position, Run, RunHandle, Stopped, plan_digest
+from sluicegate.sync.run import LimitReached, Run, RunHandle, Stopped
 from sluicegate.sync.samples import report
 from sluicegate.sync.services import SyncServices
+from sluicegate.sync.start import begin
 
 SHOW_SECONDS = 0.2
 """Subscribers get a state at least so often while a run is under way."""
+STOP_SECONDS = 0.25
+"""So long a run that is to end has to get to a checkpoint; then what it awaits is cut off."""
+COMMIT_SECONDS = 0.4
+"""And so long the commit that it is in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,23 +49,23 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
     async with services.database.read(ALL) as session:
         storage = await session.get(Storage, job.storage_id)
         saved = await checkpoints.load(session, job.id)
-    if storage is None or storage.deleted_at is not None:
-        raise FatalError("The storage was deleted.")
-    try:
-        plan = plan_of_storage(storage, job.payload)
-    except InvalidError as error:
-        raise FatalError(error.message, code=error.code, hint=error.hint) from None
-    digest = plan_digest(storage, plan)
+        if storage is None or storage.deleted_at is not None:
+            raise FatalError("The storage was deleted.")
+        plan = await _plan(session, job, storage)
     async with services.open_provider(storage) as provider:
-        run = Run(handle, services.database, provider, plan, digest)
-        if saved is not None and saved["plan"] == digest and not plan.dry_run:
+        run = Run(handle, services.database, provider, plan)
+        goes_on = saved is not None and usable(saved, plan.digest) and plan.resume and not plan.dry_run
+        if saved is not None and goes_on:
             run.position, run.progress = Position.from_json(saved), Progress.from_json(saved["progress"])
-        else:
-            await _prepare(run)
+            # A run that was at its limit begins anew behind it: its retry has a limit of its own.
+            goes_on = not run.position.limited
         meter = Meter(run.progress)
         shower = asyncio.create_task(_show(run, meter))
         try:
-            await _import(run)
+            if not goes_on:
+                await begin(run)
+            await run.ledger.begin(fresh=not goes_on)
+            await _until_stopped(run)
         except Stopped:
             return RunResult(None, _columns(run))
         finally:
@@ -65,53 +73,94 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
             await asyncio.gather(shower, return_exceptions=True)
             meter.count(run.progress)
             await run.parquet.close()
-    return await _end(run)
+    return _end(run)
 
 
-async def _prepare(run: Run) -> None:
-    """What earlier runs left is no use to this one, and what this one finds makes it wrong for them."""
-    plan = run.plan
-    await run.show(Phase.CONNECTING)
-    if plan.dry_run:
-        return
+async def _plan(session: AsyncSession, job: Job, storage: Storage) -> SyncPlan:
+    try:
+        if job.sync_config_id is None:
+            return plan_of_storage(storage, job.payload)
+        config = await session.get(SyncConfig, job.sync_config_id)
+        if config is None:
+            raise FatalError("The configuration was deleted.")
+        project = await session.get_one(Project, config.project_id)
+        return plan_of_config(config, storage, job.payload, object_schema=project.object_schema)
+    except InvalidError as error:
+        raise FatalError(error.message, code=error.code, hint=error.hint) from None
 
-    async with run.database.write(ALL) as session:
-        # The fence first: a run that lost its lease must not drop what the one after it has found.
-        await job_state.save(session, run.handle.claim)
-        await catalogue.forget_runs(session, plan.storage_id)
-        if plan.read:
-            await catalogue.enter_read_mode(session, plan.project_id, plan.storage_id)
-        else:
-            await catalogue.enter_blob_mode(session, plan.project_id, plan.storage_id, to_micros(now()))
+
+async def _until_stopped(run: Run) -> None:
+    """Imports. Raises Stopped soon after the run is to end, whatever it waits for: then its last commit stands."""
+    work = asyncio.create_task(_import(run))
+    stop = asyncio.create_task(run.handle.stop.wait())
+    try:
+        await asyncio.wait({work, stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            await asyncio.wait({work}, timeout=STOP_SECONDS)
+        if not work.done() and run.committing:
+            await asyncio.wait({work}, timeout=COMMIT_SECONDS)
+        if not work.done():
+            work.cancel()
+            await asyncio.wait({work})
+            raise Stopped
+        work.result()
+    finally:
+        stop.cancel()
+        work.cancel()
+        await asyncio.gather(stop, work, return_exceptions=True)
 
 
 async def _import(run: Run) -> None:
+    plan = run.plan
+    try:
+        if plan.only_keys:
+            await import_keys(run)
+        elif not run.position.listed:
+            await _list(run)
+    except LimitReached:
+        run.position.limited, run.progress.pending = True, 0
+        await run.commit()
+        return
+    if plan.dry_run:
+        return
+    await reconcile(run)
+    config = plan.sync_config_id
+    if config is None or plan.only_keys:
+        return
+
+    async def note(session: AsyncSession) -> None:
+        await config_runs.note_listed(session, config, plan.range, plan.mapping_digest)
+
+    await run.commit(note)
+
+
+async def _list(run: Run) -> None:
     import_page = import_reads if run.plan.read else import_blobs
-    if not run.position.listed:
-        await run.show(Phase.LISTING)
-        run.check_stop()
-        async with aclosing(run.pages()) as pages:
-            async for entries in pages:
-                run.progress.phase = Phase.IMPORTING
-                await import_page(run, entries, entries[-1].key)
-        await import_page(run, [], None)
-        run.position.listed = run.progress.listing_complete = True
-    if not run.plan.dry_run:
-        await reconcile(run)
+    await run.show(Phase.LISTING)
+    run.check_stop()
+    async with aclosing(run.pages()) as pages:
+        async for entries in pages:
+            run.progress.phase = Phase.IMPORTING
+            await import_page(run, entries, entries[-1].key)
+    await import_page(run, [], None)
+    run.position.listed = run.progress.listing_complete = True
+    run.ledger.listed()
 
 
-async def _end(run: Run) -> RunResult:
+def _end(run: Run) -> RunResult:
     progress = run.progress
-    progress.phase, progress.listing_complete, progress.current_object = Phase.DONE, True, None
+    progress.phase, progress.listing_complete, progress.current_object = Phase.DONE, not run.position.limited, None
     progress.measure()
     if run.plan.dry_run:
         progress.dry_run_report = report(progress)
     status = JobStatus.COMPLETED_WITH_ERRORS if progress.failed else JobStatus.COMPLETED
-    return RunResult(status, {**_columns(run), "progress": 1.0})
+    return RunResult(status, {"sync": progress.to_json(), "progress": 1.0})
 
 
 def _columns(run: Run) -> dict[str, Any]:
-    return {"sync": run.progress.to_json(), "progress": run.progress.fraction}
+    """The counters of the last commit: what came after it was taken back with it."""
+    progress = run.progress if run.saved is None else Progress.from_json(run.saved)
+    return {"sync": progress.to_json(), "progress": progress.fraction}
 
 
 async def _show(run: Run, meter: Meter) -> None:

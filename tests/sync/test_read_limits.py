@@ -62,7 +62,7 @@ async def test_a_large_file_that_shrinks_to_a_small_one(reads: Harness) -> None:
 
 
 async def test_throttling_uses_up_no_retry(reads: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sluicegate.sync.run.MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("sluicegate.sync.pace.MAX_WAIT_SECONDS", 0.01)
     reads.s3.store.put(b"a.json", b"1")
     reads.s3.store.put(b"b.json", json.dumps(["x" * 100] * 4_000).encode())
     original = reads.s3.answer
@@ -82,7 +82,7 @@ async def test_throttling_uses_up_no_retry(reads: Harness, monkeypatch: pytest.M
 
 async def test_while_file_after_file_fails_nothing_is_given_up(reads: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     """However slow the waits were: a source that is down fails no file."""
-    monkeypatch.setattr("sluicegate.sync.run.MAX_WAIT_SECONDS", 0.01)
+    monkeypatch.setattr("sluicegate.sync.pace.MAX_WAIT_SECONDS", 0.01)
     monkeypatch.setattr("sluicegate.sync.reads.COMMIT_SECONDS", 0.0)
     for number in range(MAX_FAILURES_IN_A_ROW + 1):
         reads.s3.store.put(b"%02d.json" % number, b"1")

@@ -204,6 +204,7 @@ def _create_sync_config() -> None:
         sa.Column("next_sync_at", TIME, nullable=True),
         sa.Column("listed_at", TIME, nullable=True),
         sa.Column("rescan", BOOL, nullable=False),
+        sa.Column("mapping_digest", TEXT, nullable=True),
         sa.Column("last_error", TEXT, nullable=True),
         sa.Column("consecutive_failures", INT, nullable=False),
         sa.Column("created_by_kind", TEXT, nullable=False),

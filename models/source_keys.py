@@ -1,0 +1,57 @@
+"""The keys that wait to be looked at by themselves, and what the catalogue knows of them. Plain SQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from models.plain_sql import fetch
+from models.source_events import SourceEvent
+
+
+async def waiting(
+    session: AsyncSession, storage_id: int, sync_config_id: int, limit: int
+) -> Sequence[tuple[bytes, datetime]]:
+    """(key, when it was told of last) of the first `limit` keys, by key."""
+    found = await session.execute(
+        select(SourceEvent.source_key, SourceEvent.created_at)
+        .where(SourceEvent.storage_id == storage_id, SourceEvent.sync_config_id == sync_config_id)
+        .order_by(SourceEvent.source_key)
+        .limit(limit)
+    )
+    return [(row[0], row[1]) for row in found]
+
+
+async def done(
+    session: AsyncSession, storage_id: int, sync_config_id: int, keys: Sequence[tuple[bytes, datetime]]
+) -> None:
+    """Forgets keys that were looked at, but not those that were told of once more since."""
+    for key, told_at in keys:
+        await session.execute(
+            delete(SourceEvent)
+            .where(
+                SourceEvent.storage_id == storage_id,
+                SourceEvent.sync_config_id == sync_config_id,
+                SourceEvent.source_key == key,
+                SourceEvent.created_at <= told_at,
+            )
+            .execution_options(synchronize_session=False)
+        )
+
+
+async def known_sources(
+    session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]
+) -> list[tuple[bytes, str, int, int]]:
+    """As `catalogue.known_sources`, of these files (at most 1,000), by key."""
+    if not keys:
+        return []
+    marks = ", ".join("?" * len(keys))
+    return await fetch(
+        session,
+        "SELECT source_key, fingerprint, rows, failed_rows FROM source_file WHERE project_id = ? AND storage_id = ?"
+        f" AND source_key IN ({marks}) ORDER BY source_key",
+        (project_id, storage_id, *keys),
+    )

@@ -1,0 +1,190 @@
+"""What a configuration adds to objects before they are written: contents compared, tags and metadata asked, mapped."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import aclosing
+from time import monotonic
+from typing import NamedTuple, TypeVar
+
+from models import content_hashes
+from models.catalogue import ObjectRow
+from models.content_hashes import ROW_HASH
+from models.database import ALL
+from sluicegate.core.errors import ErrorCode, RetriableError, RunError, SkippableError
+from sluicegate.providers.base import Entry
+from sluicegate.sync.changes import Changes
+from sluicegate.sync.filters import BREATH_SECONDS
+from sluicegate.sync.ledger import MAPPING, error_type_of
+from sluicegate.sync.mapping import Mapped
+from sluicegate.sync.run import Run
+
+MAX_FAILURES_IN_A_ROW = 5
+"""So many objects in a row that cannot be asked about for a passing reason: then it is the source."""
+
+T = TypeVar("T")
+_AnswerT = TypeVar("_AnswerT")
+_Identity = tuple[int, bytes, int]
+_PLAIN = Mapped(None, None)
+
+
+class _Told(NamedTuple):
+    """What the source tells of one file besides its listing."""
+
+    tags: Mapping[str, str] | None
+    metadata: Mapping[str, str] | None
+
+
+_NOTHING_TOLD = _Told(None, None)
+
+
+async def detailed(run: Run, changes: Changes) -> Changes:
+    """The changes with their details; what is a duplicate or fails is counted and left out.
+
+    Raises RetriableError where the source itself seems to be out of reach.
+    """
+    plan, mapper = run.plan, run.plan.mapper
+    if not changes.rows or (mapper is None and not plan.skip_duplicates):
+        return changes
+    kept = Changes(again=changes.again)
+    hashes: list[str | None] = [None] * len(changes.rows)
+    chosen: Sequence[int] = range(len(changes.rows))
+    if plan.skip_duplicates:
+        chosen, hashes = await _unique(run, changes)
+    told: dict[bytes, _Told | RunError] = {}
+    if mapper is not None and (mapper.needs_tags or mapper.needs_metadata):
+        keys = list(dict.fromkeys(changes.rows[place][3] for place in chosen))
+        told = dict(zip(keys, await _ask_all(run, keys, lambda key: _tell(run, key)), strict=True))
+    breathed = monotonic()
+    for place in chosen:
+        row, mapped = changes.rows[place], _PLAIN
+        if mapper is not None:
+            known = told.get(row[3], _NOTHING_TOLD)
+            if isinstance(known, RunError):
+                _fail(run, kept, row, known)
+                continue
+            try:
+                record = None if row[12] is None else json.loads(row[12])
+                mapped = mapper.map(row[6], record, known.tags, known.metadata, row[8])
+            except SkippableError as error:
+                run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING)
+                continue
+            if monotonic() - breathed > BREATH_SECONDS:
+                await asyncio.sleep(0)
+                breathed = monotonic()
+        kept.rows.append(row)
+        kept.before.append(changes.before[place])
+        kept.details.append((mapped.fields, mapped.blobs, hashes[place]))
+    return kept
+
+
+async def _unique(run: Run, changes: Changes) -> tuple[list[int], list[str | None]]:
+    """The places of rows whose content the project does not have under another identity, and the hashes of all."""
+    found = await _hashes(run, changes.rows)
+    hashes = [None if isinstance(content, RunError) else content for content in found]
+    async with run.database.read(ALL) as session:
+        wanted = list(dict.fromkeys(content for content in hashes if content is not None))
+        held = await content_hashes.holders(session, run.plan.project_id, wanted)
+    holders: dict[str, set[_Identity]] = {}
+    for content, storage_id, key, number in held:
+        holders.setdefault(content, set()).add((storage_id, key, number))
+    chosen: list[int] = []
+    for place, row in enumerate(changes.rows):
+        content = found[place]
+        if isinstance(content, RunError):
+            _fail(run, changes, row, content)
+            continue
+        identity = (row[2], row[3], row[4])
+        others = holders.setdefault(content, set())
+        if others - {identity}:
+            run.progress.duplicate += 1
+            continue
+        others.add(identity)
+        chosen.append(place)
+    return chosen, hashes
+
+
+async def _hashes(run: Run, rows: Sequence[ObjectRow]) -> list[str | RunError]:
+    """Each row's content: a record's digest, what the provider knows of a file, else the MD5 of its bytes."""
+    if run.plan.read:
+        return [ROW_HASH + row[10] for row in rows]
+    known: list[str | None] = [run.provider.content_hash(_entry(row)) for row in rows]
+    unknown = [place for place, content in enumerate(known) if content is None]
+    asked = await _ask_all(run, unknown, lambda place: _hash_body(run, _entry(rows[place])))
+    read = dict(zip(unknown, asked, strict=True))
+    return [read[place] if content is None else content for place, content in enumerate(known)]
+
+
+async def _hash_body(run: Run, entry: Entry) -> str:
+    async def read() -> str:
+        digest, size = hashlib.md5(usedforsecurity=False), 0
+        async with (
+            run.provider.read(entry.key, fingerprint=entry.fingerprint) as content,
+            aclosing(content.chunks()) as chunks,
+        ):
+            async for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+        return f"md5:{digest.hexdigest()}:{size}"
+
+    return await run.pace.call(read)
+
+
+async def _tell(run: Run, key: bytes) -> _Told:
+    mapper, provider = run.plan.mapper, run.provider
+    assert mapper is not None
+    tags = metadata = None
+    if mapper.needs_tags:
+        tags = await run.pace.call(lambda: provider.tags(key))
+    if mapper.needs_metadata:
+        described = await run.pace.call(lambda: provider.stat(key))
+        if described is None:
+            raise SkippableError(
+                "The file was deleted while it was looked at.", code=ErrorCode.PROVIDER_NOT_FOUND, provider_code="GONE"
+            )
+        metadata = described.metadata
+    return _Told(tags, metadata)
+
+
+async def _ask_all(run: Run, items: Sequence[T], ask: Callable[[T], Awaitable[_AnswerT]]) -> list[_AnswerT | RunError]:
+    """The answers in order, asked `chunk_size` at a time and as many at once as the source takes."""
+    answers: list[_AnswerT | RunError] = []
+    in_a_row = 0
+    for start in range(0, len(items), run.plan.chunk_size):
+        for answer in await _gather(_answer(ask, item) for item in items[start : start + run.plan.chunk_size]):
+            in_a_row = in_a_row + 1 if isinstance(answer, RetriableError) else 0
+            if isinstance(answer, RetriableError) and in_a_row >= MAX_FAILURES_IN_A_ROW:
+                raise answer
+            answers.append(answer)
+    return answers
+
+
+async def _answer(ask: Callable[[T], Awaitable[_AnswerT]], item: T) -> _AnswerT | RunError:
+    try:
+        return await ask(item)
+    except (SkippableError, RetriableError) as error:
+        return error
+
+
+async def _gather(answers: Iterable[Awaitable[T]]) -> list[T]:
+    """As asyncio.gather, but that nothing is left running when one of them raises."""
+    tasks = [asyncio.ensure_future(answer) for answer in answers]
+    try:
+        return list(await asyncio.gather(*tasks))
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _fail(run: Run, changes: Changes, row: ObjectRow, error: RunError) -> None:
+    kind, attempts = error_type_of(error)
+    run.ledger.failed(row[3], row[4], row[6], error.message, error_type=kind, attempts=attempts)
+    changes.again.add(row[3])
+
+
+def _entry(row: ObjectRow) -> Entry:
+    return Entry(row[3], row[7], row[11], row[10], row[6], row[8])

@@ -1,0 +1,121 @@
+"""How a run begins that does not go on from a checkpoint of its own."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from models import catalogue, config_runs, content_hashes, job_state, missing, staging
+from models.content_hashes import Unhashed
+from models.database import ALL, AsyncSession
+from models.ranges import KeyRange
+from models.storages import Storage
+from sluicegate.core.clock import now, to_micros
+from sluicegate.providers.base import Entry
+from sluicegate.sync.position import Position, usable
+from sluicegate.sync.progress import Phase, Progress
+from sluicegate.sync.run import Run
+
+
+async def begin(run: Run) -> None:
+    """Makes the catalogue ready: what earlier runs left goes, unless one of them ended at its limit: then this goes on.
+
+    Leaves the run's position and counters at their start.
+    """
+    plan = run.plan
+    limited = run.position if run.position.limited else None
+    run.position, run.progress = Position(prefix=plan.range.low), Progress()
+    await run.show(Phase.CONNECTING)
+    if plan.dry_run:
+        return
+    if limited is not None or await _go_on_from_another(run):
+        if limited is not None:
+            _take_position(run, limited)
+    else:
+        await _prepare(run)
+    if plan.skip_duplicates:
+        await _hash_known(run)
+
+
+async def _go_on_from_another(run: Run) -> bool:
+    """Takes over from the configuration's last run, where that ended at its limit."""
+    plan, job_id = run.plan, run.job_id
+    if plan.sync_config_id is None or not plan.resume or plan.only_keys:
+        return False
+    async with run.database.read(ALL) as session:
+        found = await config_runs.limited_run(session, plan.sync_config_id, job_id)
+    if found is None:
+        return False
+    other, state = found[0], cast("dict[str, Any]", found[1])
+    if not usable(state, plan.digest) or not state["limited"]:
+        return False
+    _take_position(run, Position.from_json(state))
+
+    async def take_over(session: AsyncSession) -> None:
+        await missing.take_over(session, job_id, other)
+        await config_runs.drop_checkpoint(session, other)
+
+    await run.commit(take_over)
+    return True
+
+
+def _take_position(run: Run, position: Position) -> None:
+    position.limited = False
+    if position.partial is not None:
+        position.partial.before = Progress().to_json()
+    run.position = position
+
+
+async def _prepare(run: Run) -> None:
+    """What earlier runs left is no use to this one, and what this one finds makes it wrong for them."""
+    plan = run.plan
+    project_id, storage_id, keys = plan.project_id, plan.storage_id, plan.range
+    async with run.database.write(ALL) as session:
+        # The fence first: a run that lost its lease must not drop what the one after it has found.
+        await job_state.save(session, run.handle.claim)
+        await missing.forget_runs(session, project_id, storage_id, keys)
+        if not plan.require_confirmation:
+            await staging.drop_versions(session, project_id, storage_id, keys)
+        if plan.read:
+            await catalogue.enter_read_mode(session, project_id, storage_id, keys)
+        else:
+            await catalogue.enter_blob_mode(session, project_id, storage_id, to_micros(now()), keys)
+        if plan.sync_config_id is not None and not await config_runs.knows_any(session, project_id, storage_id, keys):
+            # Nothing is of another mapping: should this run end early, the next need not map all of it again.
+            await config_runs.note_mapping(session, plan.sync_config_id, plan.mapping_digest)
+        inner = KeyRange.of_prefix(plan.prefix)
+        if plan.prefix != keys.low and not await config_runs.has_outside(session, project_id, storage_id, keys, inner):
+            # What the filters leave out anyway need not be listed, unless something there may have to go missing.
+            run.position.prefix = plan.prefix
+
+
+async def _hash_known(run: Run) -> None:
+    """Notes the content of the project's objects that lack a hash, as far as the listing told it."""
+    after = 0
+    foreign: dict[int, bool] = {run.plan.storage_id: False}
+    async with run.database.read(ALL) as session:
+        kind = (await session.get_one(Storage, run.plan.storage_id)).type
+    while True:
+        async with run.database.read(ALL) as session:
+            found = await content_hashes.unhashed(session, run.plan.project_id, after)
+            for storage_id in {row.storage_id for row in found} - foreign.keys():
+                foreign[storage_id] = (await session.get_one(Storage, storage_id)).type != kind
+        if not found:
+            return
+        after = found[-1].id
+        hashes = [
+            (content, row.id, row.fingerprint)
+            for row in found
+            if (content := _known_hash(run, row, foreign=foreign[row.storage_id])) is not None
+        ]
+        if hashes:
+            async with run.database.write(ALL) as session:
+                await job_state.save(session, run.handle.claim)
+                await content_hashes.note(session, hashes)
+        run.check_stop()
+
+
+def _known_hash(run: Run, row: Unhashed, *, foreign: bool) -> str | None:
+    if row.is_record:
+        return content_hashes.ROW_HASH + row.fingerprint
+    # Providers of one kind say the same of the same fingerprint; of another kind's nothing is known here.
+    return None if foreign else run.provider.content_hash(Entry(row.key, row.size, None, row.fingerprint))
