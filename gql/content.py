@@ -50,11 +50,11 @@ def base_url(services: Services, connection: HTTPConnection) -> str:
     return f"http{url[2:]}" if url.startswith("ws") else url
 
 
-class _StalledError(Exception):
+class StalledError(Exception):
     """The client reads too slowly."""
 
 
-class _BusyError(Exception):
+class BusyError(Exception):
     """All places are taken."""
 
 
@@ -88,25 +88,25 @@ class ContentEndpoint:
                 async with asyncio.timeout(self._stall_seconds):
                     await send(message)
             except TimeoutError:
-                raise _StalledError from None
+                raise StalledError from None
 
         try:
             async with self._answer(request) as response:
                 await response(scope, receive, send_in_time)
-        except _StalledError:
+        except StalledError:
             logger.info("A client read too slowly: its connection is cut.")
         except (
             errors.UserError,
             errors.UnauthenticatedError,
             RunError,
-            _BusyError,
+            BusyError,
             headers.UnsatisfiableRangeError,
         ) as error:
             if started:
                 # The status is sent. An answer that ends before its announced length is all that is left to say.
                 logger.warning("The source failed while an object was sent.", exc_info=error)
                 return
-            await _refusal(error, request)(scope, receive, send)
+            await refusal(error, request)(scope, receive, send)
 
     @asynccontextmanager
     async def _answer(self, request: Request) -> AsyncGenerator[Response]:
@@ -155,7 +155,7 @@ class ContentEndpoint:
     @contextmanager
     def _place(self) -> Generator[None]:
         if self.open_streams >= self._services.settings.content_streams:
-            raise _BusyError
+            raise BusyError
         self.open_streams += 1
         try:
             yield
@@ -196,13 +196,14 @@ async def _nothing() -> AsyncIterator[bytes]:
     yield b""
 
 
-def _refusal(error: Exception, request: Request) -> Response:
+def refusal(error: Exception, request: Request) -> Response:
+    """The answer to a request that cannot be answered; what a source said is logged."""
     fields = headers.ALWAYS | {"Cache-Control": "no-store"}
     status, code, message = 502, ErrorCode.PROVIDER_UNAVAILABLE.value, "The source of this object cannot be read now."
     if isinstance(error, headers.UnsatisfiableRangeError):
         status, code, message = 416, ErrorCode.INVALID.value, "The range lies beyond the end of the object."
         fields["Content-Range"] = f"bytes */{request.state.size}"
-    elif isinstance(error, _BusyError):
+    elif isinstance(error, BusyError):
         status, code, message = 503, ErrorCode.LIMIT.value, "Too many objects are being sent; try again in a moment."
         fields["Retry-After"] = str(RETRY_SECONDS)
     elif isinstance(error, errors.UnauthenticatedError):

@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from gql import content, http
+from gql import content, http, outcomes
 from sluicegate.app import health
 from sluicegate.app.middleware import Observe
 from sluicegate.app.parts import running
@@ -27,7 +27,12 @@ def create_app(settings: Settings, *, worker: bool = True) -> Starlette:
         async with running(settings, worker=worker) as gateway:
             app.state.gateway = gateway
             app.router.routes.extend(
-                [*http.routes(gateway.services), *content.routes(gateway.services), *health.routes(gateway)]
+                [
+                    *http.routes(gateway.services),
+                    *content.routes(gateway.services),
+                    *outcomes.routes(gateway.services),
+                    *health.routes(gateway),
+                ]
             )
             yield
 
