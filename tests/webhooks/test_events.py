@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from sluicegate.core.ids import encode_id
 from tests.support.s3_responder import Reply
 from tests.support.webhooks import Hook, Hooks, payload
 
+DESCRIPTION = Path(__file__).resolve().parents[2] / "docs" / "webhooks.md"
 SYNC = {"objectsFound": 5, "objectsSynced": 4, "objectsFailed": 1, "phase": "DONE", "currentObject": "a/secret/name"}
 
 
@@ -193,3 +197,25 @@ async def test_an_end_goes_out_when_its_start_is_given_up(hooks: Hooks) -> None:
     async with hooks.database.read(ALL) as session:
         started = await session.scalar(select(Delivery.status).where(Delivery.event == "SYNC_STARTED"))
     assert started == BatchStatus.FAILED
+
+
+async def test_the_messages_look_as_they_are_described(local_hooks: Hooks) -> None:
+    described = re.findall(r"^```json\n(.*?)^```", DESCRIPTION.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    examples = {example["type"]: example for example in map(json.loads, described)}
+    hook = await local_hooks.hook()
+    await local_hooks.object(b"a")
+    await finish(local_hooks, await begin(local_hooks, hook), JobStatus.COMPLETED)
+    await local_hooks.batch(hook, (b"a", 0))
+    async with local_hooks.delivering():
+        requests = await local_hooks.receiver.wait("/hook", 3)
+    sent = {told["type"]: told for told in map(payload, requests)}
+    for name, example in examples.items():
+        assert shape(sent[name]) == shape(example)
+    assert len(examples) == 2
+
+
+def shape(value: Any) -> Any:
+    """The names in it."""
+    if isinstance(value, dict):
+        return {name: shape(item) for name, item in value.items()}
+    return [shape(item) for item in value] if isinstance(value, list) else None
