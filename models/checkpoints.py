@@ -17,6 +17,14 @@ async def load(session: AsyncSession, job_id: int) -> dict[str, Any] | None:
     return row.state if row else None
 
 
+async def drop_finished(session: AsyncSession, job_id: int) -> None:
+    """The run is through; but where one that ended at its limit is, the next goes on."""
+    row = await session.get(Checkpoint, job_id)
+    if row is not None and not row.state.get("limited", False):
+        await session.delete(row)
+        await session.flush()
+
+
 async def store(session: AsyncSession, job_id: int, state: dict[str, Any]) -> None:
     """Replaces the run's checkpoint."""
     insert = sqlite.insert if session.get_bind().dialect.name == "sqlite" else postgresql.insert

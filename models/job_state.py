@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import Table, delete, select, update
+from sqlalchemy import Table, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models import checkpoints
 from models.database import NAMES_NAMESPACE
 from models.job_errors import storable_error
 from models.job_requests import JobSignal, insert, signal, unlock
@@ -160,7 +161,7 @@ async def finish(
         session, claim.job_id, _FINISHES[status], under=claim.fence, at=at, **columns, **storable_error(error)
     )
     if job.status in {JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS}:
-        await session.execute(delete(Checkpoint).where(Checkpoint.job_id == job.id))
+        await checkpoints.drop_finished(session, job.id)
     return job
 
 

@@ -18,8 +18,10 @@ from sluicegate.core.datadir import DataDirectory, split_keys
 from sluicegate.core.errors import ConfigurationError
 from sluicegate.core.net import Connector
 from sluicegate.events.hub import Hub
-from sluicegate.jobs.removal import RemoveObjects, RemoveProject
+from sluicegate.jobs.confirm_sync import ConfirmSync
+from sluicegate.jobs.removal import RemoveObjects, RemoveProject, RemoveSyncConfig
 from sluicegate.jobs.service import JobsService
+from sluicegate.jobs.sync_config import SyncConfigRun
 from sluicegate.jobs.sync_storage import SyncStorage
 from sluicegate.settings import Settings
 from sluicegate.sync.services import SyncServices
@@ -67,11 +69,15 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
             data_dir=str(directory.path),
             ambient_aws=settings.ambient_aws,
         )
-        classes = [SyncStorage(sync), RemoveObjects(database), RemoveProject(database)]
+        classes = [
+            SyncStorage(sync), SyncConfigRun(sync), ConfirmSync(sync),
+            RemoveObjects(database), RemoveSyncConfig(database), RemoveProject(database),
+        ]  # fmt: skip
         # Connections of its own: receivers that don't answer must not take those of syncs.
         to_webhooks = await stack.enter_async_context(Connector(settings.allowed_endpoints))
         webhooks = Deliverer(database, secrets, to_webhooks)
         jobs = JobsService(database, hub, classes, settings, loops={"webhooks": webhooks.run})
+        jobs.watch_sources(sync.open_provider)
         keys = KeyRing()
         stack.push_async_callback(keys.close)
         first_key = await ensure_bootstrap_key(database, settings)

@@ -72,8 +72,8 @@ MISSING_GUARD_MINIMUM = 100
 
 def plan_of_storage(storage: Storage, payload: Mapping[str, Any]) -> SyncPlan:
     """The plan of a storage's own sync. Raises InvalidError for a regex that does not compile."""
-    full_sync = bool(payload.get("fullSync"))
-    parts = [storage.regex_filter, storage.recursive_scan, not storage.use_blob_urls]
+    full_sync, only_keys = bool(payload.get("fullSync")), bool(payload.get("onlyKeys"))
+    parts = [storage.regex_filter, storage.recursive_scan, not storage.use_blob_urls, only_keys]
     return SyncPlan(
         namespace_id=storage.namespace_id,
         project_id=storage.project_id,
@@ -82,6 +82,7 @@ def plan_of_storage(storage: Storage, payload: Mapping[str, Any]) -> SyncPlan:
         read=not storage.use_blob_urls,
         filters=filters_of_storage(storage),
         digest=_digest(storage, parts, full_sync=full_sync),
+        only_keys=only_keys,
         full_sync=full_sync,
         dry_run=bool(payload.get("dryRun")),
         allow_mass_missing=bool(payload.get("allowMassMissing")),

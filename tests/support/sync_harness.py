@@ -17,11 +17,14 @@ from models.jobs import Job, JobStatus
 from models.migrate import upgrade
 from models.objects import MissingCandidate, SyncedObject
 from models.projects import Project
+from models.ranges import EVERYTHING, KeyRange
 from models.storages import Storage
+from models.sync_configs import SyncConfig, SyncConfigStatus
 from sluicegate.core.actors import Actor, ActorKind
 from sluicegate.core.clock import now
 from sluicegate.core.crypto import SecretBox, new_secret_key
 from sluicegate.core.net import Connector
+from sluicegate.sync.confirm import confirm_sync
 from sluicegate.sync.runner import RunResult, run_sync
 from sluicegate.sync.services import SyncServices
 from tests.support.s3_responder import S3Responder
@@ -71,21 +74,75 @@ class Harness:
     storage: Storage
     s3: S3Responder
     claims: int = 0
+    config: SyncConfig | None = None
+
+    async def configure(self, path: bytes = b"", **values: Any) -> SyncConfig:
+        """From now on the runs are those of a new configuration over the keys that start with `path`."""
+        keys = KeyRange.of_prefix(path)
+        async with self.database.write(ALL) as session:
+            self.config = SyncConfig(
+                namespace_id=self.storage.namespace_id,
+                project_id=values.pop("project_id", self.storage.project_id),
+                storage_id=self.storage.id,
+                source_path="bucket/" + path.decode(),
+                range_low=keys.low,
+                range_high=keys.high,
+                **{"skip_batch_submission": True, "status": SyncConfigStatus.ACTIVE, **values},
+            )
+            session.add(self.config)
+        return self.config
+
+    async def reconfigure(self, **values: Any) -> None:
+        """Changes the configuration."""
+        assert self.config is not None
+        async with self.database.write(ALL) as session:
+            config = await session.get_one(SyncConfig, self.config.id)
+            for name, value in values.items():
+                setattr(config, name, value)
 
     async def start(self, **payload: Any) -> Handle:
-        """A new job of the storage, claimed."""
+        """A new job of the storage, or of the configuration where there is one, claimed."""
+        config = self.config
+        if config is not None:
+            async with self.database.read(ALL) as session:
+                config = await session.get_one(SyncConfig, config.id)
         async with self.database.write(ALL) as session:
             job = await job_state.insert(
                 session,
                 namespace_id=self.storage.namespace_id,
-                job_class="SYNC_STORAGE",
-                unicity=f"sync:storage:{self.storage.id}",
+                job_class="SYNC_STORAGE" if config is None else "SYNC_CONFIG",
+                unicity=f"sync:storage:{self.storage.id}" if config is None else f"sync:config:{config.id}",
                 payload=payload,
                 storage_id=self.storage.id,
-                project_id=self.storage.project_id,
+                project_id=self.storage.project_id if config is None else config.project_id,
+                sync_config_id=None if config is None else config.id,
+                key_range=EVERYTHING if config is None else config.range,
                 created_by=Actor(kind=ActorKind.SYSTEM, id=None, name="test"),
             )
             return await self._claim(session, job.id)
+
+    async def confirm(self, job: Job) -> dict[str, Any]:
+        """Confirms what the job has staged."""
+        assert self.config is not None
+        async with self.database.write(ALL) as session:
+            confirmation = await job_state.insert(
+                session,
+                namespace_id=self.storage.namespace_id,
+                job_class="CONFIRM_SYNC",
+                unicity=f"confirm:config:{self.config.id}",
+                payload={"confirms": job.id},
+                storage_id=self.storage.id,
+                project_id=self.config.project_id,
+                sync_config_id=self.config.id,
+                key_range=self.config.range,
+                created_by=Actor(kind=ActorKind.SYSTEM, id=None, name="test"),
+            )
+            handle = await self._claim(session, confirmation.id)
+        result = await confirm_sync(handle, self.services)
+        assert result.status is not None
+        async with self.database.write(ALL) as session:
+            await job_state.finish(session, handle.claim, result.status, **result.columns)
+        return result.columns["sync"]
 
     async def _claim(self, session: Any, job_id: int) -> Handle:
         # Each claim comes long after the lease of the one before it ran out.
@@ -167,7 +224,7 @@ def check(result: RunResult) -> dict[str, Any]:
 
 def counts(sync: dict[str, Any]) -> dict[str, int]:
     """The counters that are not 0, by their short names."""
-    names = ("Added", "Updated", "Unchanged", "Filtered", "Failed", "Missing")
+    names = ("Added", "Updated", "Unchanged", "Filtered", "Duplicate", "Failed", "Missing")
     return {name.lower(): sync[f"objects{name}"] for name in names if sync[f"objects{name}"]}
 
 
