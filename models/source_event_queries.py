@@ -1,10 +1,9 @@
-"""Keys that were told of: noted by the watchers of sources, taken by runs."""
+"""Keys that a source told of, noted by its watchers. `models.source_keys` takes them."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime, timedelta
-from typing import NamedTuple
 
 from sqlalchemy import ColumnElement, and_, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -25,14 +24,10 @@ EVENT_QUEUE = "event_queue_url"
 
 
 _COLUMNS = {"storage_id": "bigint", "sync_config_id": "bigint", "source_key": "bytea", "created_at": "time"}
-_AGAIN = "ON CONFLICT (storage_id, sync_config_id, source_key) DO UPDATE SET created_at = excluded.created_at"
-
-
-class Noted(NamedTuple):
-    """A key that waits, and when it was told of last."""
-
-    key: bytes
-    at: datetime
+# Later than before whatever this machine's clock says: a run forgets what it took by the time that it read.
+_AGAIN = "ON CONFLICT (storage_id, sync_config_id, source_key) DO UPDATE SET created_at = {}(excluded.created_at, {})"
+_LATER = {True: ("MAX", "source_event.created_at + 1"),
+          False: ("GREATEST", "source_event.created_at + interval '1 microsecond'")}  # fmt: skip
 
 
 async def watchable(session: AsyncSession) -> list[Storage]:
@@ -56,7 +51,7 @@ async def note(session: AsyncSession, storage_id: int, keys: Collection[bytes], 
         await plain_sql.insert_many(
             session, "source_event", _COLUMNS,
             [(storage_id, config.id, key, to_micros(at)) for key in covered],
-            conflict=_AGAIN,
+            conflict=_AGAIN.format(*_LATER[plain_sql.is_sqlite(session)]),
         )  # fmt: skip
         due += 1
         if await _pending(session, config) > MAX_PENDING:
@@ -72,30 +67,6 @@ async def unheard(session: AsyncSession, storage_id: int, *, at: datetime) -> No
         if config.listed_at is not None:
             config.listed_at = None
             await _make_due(session, config, at + timedelta(seconds=config.polling_interval_seconds))
-
-
-async def take(
-    session: AsyncSession, storage_id: int, config_id: int, *, limit: int, after: bytes = b""
-) -> list[Noted]:
-    """The first keys that wait, in their order."""
-    query = (
-        select(SourceEvent.source_key, SourceEvent.created_at)
-        .where(_of(storage_id, config_id), SourceEvent.source_key > after)
-        .order_by(SourceEvent.source_key)
-        .limit(limit)
-    )
-    return [Noted(*row) for row in await session.execute(query)]
-
-
-async def done(session: AsyncSession, storage_id: int, config_id: int, noted: Sequence[Noted]) -> None:
-    """Removes the keys that a run has looked at, but those that were told of again since it took them."""
-    mark = plain_sql.time_mark(session)
-    await plain_sql.execute_many(
-        session,
-        "DELETE FROM source_event WHERE storage_id = ? AND sync_config_id = ? AND source_key = ?"
-        f" AND created_at = {mark}",
-        [(storage_id, config_id, key, to_micros(at)) for key, at in noted],
-    )
 
 
 def _of(storage_id: int, config_id: int) -> ColumnElement[bool]:

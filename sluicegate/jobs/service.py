@@ -28,6 +28,7 @@ from sluicegate.jobs.engine import Engine
 from sluicegate.jobs.handle import Grace
 from sluicegate.jobs.reconcile import Reconciler
 from sluicegate.jobs.schedule import Schedule
+from sluicegate.jobs.source_watch import Opener, SourceWatch
 from sluicegate.jobs.supervise import supervise
 from sluicegate.jobs.worker import Worker, WorkerOptions
 from sluicegate.settings import Settings
@@ -72,6 +73,8 @@ class JobsService:
         self.worker_id = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._exclusive = database.is_sqlite if exclusive is None else exclusive
         self._engine: Engine = engine or EmbeddedEngine(settings.worker_concurrency)
+        self._database = database
+        self._sources: SourceWatch | None = None
         self._clock = clock
         self._loops = dict(loops or {})
         self._announcer = Announcer(publisher)
@@ -151,9 +154,15 @@ class JobsService:
         """After the session's commit, shows what its changes of configurations have touched, and looks what is due."""
         self._announcer.announce(session)
 
-    def add_loop(self, name: str, loop: Loop) -> None:
-        """As one of `loops`, for what needs this service itself; before `start`."""
-        self._loops[name] = loop
+    def watch_sources(self, opener: Opener) -> None:
+        """Also listens to the storages that tell of their changes, from `start` on. `opener` opens one's provider."""
+        self._sources = SourceWatch(self._database, self._announcer, opener, clock=self._clock)
+        self._loops["source watch"] = self._sources.run
+
+    @property
+    def failing_queues(self) -> Mapping[int, str]:
+        """Storage id → why its event queue can't be read here, in words to be shown."""
+        return self._sources.failing if self._sources is not None else {}
 
     async def start(self) -> None:
         """Begins to run jobs. Raises what the database raises when it cannot be read at all."""
