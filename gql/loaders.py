@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from strawberry.dataloader import DataLoader
 
 from gql.content import base_url
-from models import job_queries, object_queries, project_queries, storage_queries
+from models import (
+    dead_letter_queries,
+    delivery_queries,
+    job_queries,
+    object_queries,
+    project_queries,
+    storage_queries,
+    sync_config_queries,
+)
 from models.access import ApiKey
 from models.database import AsyncSession, Database
+from models.dead_letters import DeadLetter
+from models.deliveries import Delivery
 from models.jobs import Job
-from models.objects import SyncedObject
+from models.objects import Checkpoint, SyncedObject
 from models.project_queries import ProjectTotals
 from models.projects import Project
 from models.storages import Storage
+from models.sync_configs import SyncConfig
 from resolvers.access import list_keys
 from resolvers.content import object_urls
 
@@ -44,6 +55,11 @@ class Loaders:
         self.project_totals: DataLoader[int, ProjectTotals] = self._loader(project_queries.project_totals)
         self.storages: DataLoader[int, Storage | None] = self._loader(storage_queries.storages_by_id)
         self.jobs: DataLoader[int, Job | None] = self._loader(job_queries.jobs_by_id)
+        self.sync_configs: DataLoader[int, SyncConfig | None] = self._loader(sync_config_queries.sync_configs_by_id)
+        self.checkpoints: DataLoader[int, Checkpoint | None] = self._loader(sync_config_queries.checkpoints_by_job)
+        self.quarantined: DataLoader[int, int] = self._loader(sync_config_queries.quarantined_by_config)
+        self.batches: DataLoader[int, Delivery | None] = self._loader(delivery_queries.batches_by_id)
+        self.dead_letters: DataLoader[int, DeadLetter | None] = self._loader(dead_letter_queries.dead_letters_by_id)
         self.objects: DataLoader[int, SyncedObject | None] = self._loader(object_queries.objects_by_id)
         self.api_keys: DataLoader[int, ApiKey | None] = DataLoader(load_fn=self._load_keys)
         self.object_urls: DataLoader[SyncedObject, str | None] = DataLoader(load_fn=self._load_urls)

@@ -6,11 +6,14 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from gql.types.access import ApiKey, Namespace
+from gql.types.batches import Batch
+from gql.types.dead_letters import DeadLetter
 from gql.types.jobs import job_of
 from gql.types.node import Node
 from gql.types.objects import SyncedObject
 from gql.types.projects import Project
 from gql.types.storages import storage_of
+from gql.types.sync_configs import sync_config_of
 from sluicegate.core.actors import Scope
 from sluicegate.core.ids import split_id
 
@@ -40,7 +43,10 @@ KINDS: dict[str, tuple[Callable[[Any], Node], Finder]] = {
     "ApiKey": (ApiKey.of, _api_key),
     "Project": (Project.of, _project),
     "Storage": (storage_of, lambda context, number: context.loaders.storages.load(number)),
+    "SyncConfig": (sync_config_of, lambda context, number: context.loaders.sync_configs.load(number)),
     "Job": (job_of, lambda context, number: context.loaders.jobs.load(number)),
+    "Batch": (Batch.of, lambda context, number: context.loaders.batches.load(number)),
+    "DeadLetter": (DeadLetter.of, lambda context, number: context.loaders.dead_letters.load(number)),
     "SyncedObject": (SyncedObject.of, lambda context, number: context.loaders.objects.load(number)),
 }
 

@@ -9,8 +9,15 @@ from typing import Annotated
 import strawberry
 
 from gql.context import Info
-from gql.inputs.filters import JobFilterArgument, StorageFilterArgument, job_criteria, storage_criteria
-from gql.inputs.orders import JobOrders, StorageOrders, sort_keys
+from gql.inputs.filters import (
+    JobFilterArgument,
+    StorageFilterArgument,
+    SyncConfigFilterArgument,
+    job_criteria,
+    storage_criteria,
+    sync_config_criteria,
+)
+from gql.inputs.orders import JobOrders, StorageOrders, SyncConfigOrders, sort_keys
 from gql.nodes import find_node
 from gql.pagination import After, Before, Connection, First, Last, connect
 from gql.permissions import Scope, requires
@@ -21,9 +28,10 @@ from gql.types.objects import SyncedObject
 from gql.types.projects import Project
 from gql.types.providers import Provider, provider_of
 from gql.types.storages import Storage, storage_of
-from models import job_queries, storage_queries
+from gql.types.sync_configs import SyncConfig, sync_config_of
+from models import job_queries, storage_queries, sync_config_queries
 from models.pagination import PageRequest
-from resolvers import access, jobs, projects, providers, storages
+from resolvers import access, jobs, projects, providers, storages, sync_configs
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.ids import split_id
 
@@ -115,6 +123,41 @@ class Query:
             project_id=project,
         )
         return connect(page, storage_of, partial(storages.count_storages, services, viewer, criteria, project))
+
+    @strawberry.field(description="A sync configuration; an archived one too.", extensions=requires(Scope.READ))
+    async def sync_config(self, info: Info, id: Id) -> SyncConfig | None:
+        """One configuration."""
+        return await find_node(info.context, id, "SyncConfig")
+
+    @strawberry.field(
+        description="The namespace's sync configurations, or one project's, oldest first unless ordered; archived ones "
+        "only when the filter's status names ARCHIVED.",
+        extensions=requires(Scope.READ),
+    )
+    async def sync_configs(
+        self,
+        info: Info,
+        project_id: OfProject = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: SyncConfigFilterArgument = None,
+        order_by: SyncConfigOrders = None,
+    ) -> Connection[SyncConfig]:
+        """A page of configurations."""
+        services, viewer = info.context.services, info.context.viewer
+        criteria, project = sync_config_criteria(filter), _filter_by(project_id, "Project")
+        page = await sync_configs.list_sync_configs(
+            services,
+            viewer,
+            PageRequest(first, after, last, before),
+            criteria=criteria,
+            keys=sort_keys(order_by, sync_config_queries.SORTS),
+            project_id=project,
+        )
+        count = partial(sync_configs.count_sync_configs, services, viewer, criteria, project)
+        return connect(page, sync_config_of, count)
 
     @strawberry.field(description="A job.", extensions=requires(Scope.READ))
     async def job(self, info: Info, id: Id) -> Job | None:

@@ -11,6 +11,7 @@ from gql.permissions import Scope, requires
 from gql.queries import Id
 from gql.types.jobs import Job, job_of
 from gql.types.storages import Storage, storage_of
+from gql.types.sync_configs import SyncConfig, sync_config_of
 from resolvers import watching
 
 
@@ -32,3 +33,12 @@ class Subscription:
         """A storage's states."""
         async for row in watching.watch_storage(info.context.services, info.context.viewer, id):
             yield storage_of(row)
+
+    @strawberry.subscription(
+        description="A sync configuration with its current job as it goes, until it is archived or deleted.",
+        extensions=requires(Scope.READ),
+    )
+    async def sync_config(self, info: Info, id: Id) -> AsyncGenerator[SyncConfig]:
+        """A configuration's states."""
+        async for row, job in watching.watch_sync_config(info.context.services, info.context.viewer, id):
+            yield sync_config_of(row, job)

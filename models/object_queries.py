@@ -10,7 +10,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.criteria import Range, TextMatch, matching
-from models.objects import SyncedObject
+from models.objects import ObjectStatus, SyncedObject
 from models.pagination import Children, Order, Page, PageRequest, SortKey, count_children, fetch_children
 
 SORTS: dict[str, SortKey] = {
@@ -25,9 +25,10 @@ COUNT_LIMIT = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class ObjectCriteria:
-    """Which objects."""
+    """Which objects. What waits for confirmation is shown only when `status` names STAGED."""
 
     storage_id: tuple[int, ...] | None = None
+    sync_config_id: tuple[int, ...] | None = None
     status: tuple[str, ...] | None = None
     modality: tuple[str, ...] | None = None
     mime_type: tuple[str, ...] | None = None
@@ -38,9 +39,10 @@ class ObjectCriteria:
 
 
 def _query(criteria: ObjectCriteria, project_id: int) -> Select[SyncedObject]:
-    return select(SyncedObject).where(
+    query = select(SyncedObject).where(
         SyncedObject.project_id == project_id,
         *matching(SyncedObject.storage_id, criteria.storage_id),
+        *matching(SyncedObject.sync_config_id, criteria.sync_config_id),
         *matching(SyncedObject.status, criteria.status),
         *matching(SyncedObject.modality, criteria.modality),
         *matching(SyncedObject.mime_type, criteria.mime_type),
@@ -49,6 +51,7 @@ def _query(criteria: ObjectCriteria, project_id: int) -> Select[SyncedObject]:
         *matching(SyncedObject.source_modified_at, criteria.source_modified_at),
         *matching(SyncedObject.synced_at, criteria.synced_at),
     )
+    return query if criteria.status is not None else query.where(SyncedObject.status != ObjectStatus.STAGED)
 
 
 async def objects_by_id(session: AsyncSession, ids: Sequence[int]) -> list[SyncedObject | None]:

@@ -27,7 +27,7 @@ class ModalityTotal:
 
 @dataclass(slots=True)
 class ProjectTotals:
-    """What a project has. `objects` and `size` (bytes) count all that is not missing."""
+    """What a project has, without what waits for confirmation. `objects` and `size` (bytes): what is not missing."""
 
     objects: int = 0
     size: int = 0
@@ -68,7 +68,7 @@ async def project_totals(session: AsyncSession, ids: Sequence[int]) -> list[Proj
     missing = SyncedObject.status == ObjectStatus.MISSING
     rows = await session.execute(
         select(SyncedObject.project_id, SyncedObject.modality, missing, func.count(), func.sum(SyncedObject.size_bytes))
-        .where(SyncedObject.project_id.in_(ids))
+        .where(SyncedObject.project_id.in_(ids), SyncedObject.status != ObjectStatus.STAGED)
         .group_by(SyncedObject.project_id, SyncedObject.modality, missing)
         .order_by(SyncedObject.modality)
     )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from models.criteria import Range, matching
 from models.dead_letters import DeadLetter, DeadLetterStatus
 from models.jobs import UNFINISHED, Job
-from models.objects import Checkpoint, SyncedObject
+from models.objects import Checkpoint, MissingCandidate, ObjectStatus, StagedObject, SyncedObject
 from models.pagination import Children, Order, Page, PageRequest, SortKey, count_children, fetch_children, fetch_page
 from models.sync_configs import RUNNABLE, SyncConfig, SyncConfigStatus
 
@@ -62,13 +62,6 @@ async def sync_configs_by_id(session: AsyncSession, ids: Sequence[int]) -> list[
     """The configurations with these ids, archived ones too; None for those that are not there."""
     found = {row.id: row for row in await session.scalars(select(SyncConfig).where(SyncConfig.id.in_(ids)))}
     return [found.get(number) for number in ids]
-
-
-async def lock_sync_config(session: AsyncSession, config_id: int) -> SyncConfig | None:
-    """A configuration's row for changing it: nobody else changes it until the transaction ends."""
-    return await session.scalar(
-        select(SyncConfig).where(SyncConfig.id == config_id).with_for_update().execution_options(populate_existing=True)
-    )
 
 
 async def list_sync_configs(
@@ -132,17 +125,13 @@ def _children(
     )
 
 
-async def other_configs(
-    session: AsyncSession, *, project_id: int, storage_ids: Sequence[int], besides: int | None
-) -> list[SyncConfig]:
-    """The configurations of a project over these storages, for finding overlaps. At most 1,000."""
+async def other_configs(session: AsyncSession, *, project_id: int, besides: int) -> list[SyncConfig]:
+    """The other configurations of a project, for finding overlaps. At most 1,000."""
     query = select(SyncConfig).where(
         SyncConfig.project_id == project_id,
-        SyncConfig.storage_id.in_(storage_ids),
+        SyncConfig.id != besides,
         SyncConfig.status != SyncConfigStatus.ARCHIVED,
     )
-    if besides is not None:
-        query = query.where(SyncConfig.id != besides)
     return list(await session.scalars(query.order_by(SyncConfig.id).limit(1_000)))
 
 
@@ -159,10 +148,49 @@ async def has_objects(session: AsyncSession, config: SyncConfig) -> bool:
     return await session.scalar(query.limit(1)) is not None
 
 
+async def configs_of_storage(session: AsyncSession, storage_id: int) -> list[int]:
+    """The ids of the configurations that read a storage, without archived ones."""
+    query = select(SyncConfig.id).where(
+        SyncConfig.storage_id == storage_id, SyncConfig.status != SyncConfigStatus.ARCHIVED
+    )
+    return list(await session.scalars(query.order_by(SyncConfig.id)))
+
+
 async def unfinished_jobs_of_config(session: AsyncSession, config_id: int) -> list[Job]:
     """A configuration's jobs that have not ended, dry runs and confirmations too."""
     query = select(Job).where(Job.sync_config_id == config_id, Job.status.in_(UNFINISHED)).order_by(Job.id)
     return list(await session.scalars(query))
+
+
+def run_unicity(config_id: int, *, dry_run: bool = False) -> str:
+    """What runs of a configuration have for a `unicity`: one that writes and a dry run may be under way at a time."""
+    return f"{'dry-run' if dry_run else 'sync'}:config:{config_id}"
+
+
+async def newest_run(session: AsyncSession, config_id: int) -> Job | None:
+    """A configuration's newest run that writes; None before the first."""
+    query = select(Job).where(Job.sync_config_id == config_id, Job.unicity == run_unicity(config_id))
+    return await session.scalar(query.order_by(Job.id.desc()).limit(1))
+
+
+async def has_staged(session: AsyncSession, config: SyncConfig, job_id: int) -> bool:
+    """Whether anything that a configuration's runs found waits for confirmation: new, changed or, by a run, missed."""
+    added = select(SyncedObject.source_key).where(
+        SyncedObject.project_id == config.project_id,
+        SyncedObject.storage_id == config.storage_id,
+        SyncedObject.sync_config_id == config.id,
+        SyncedObject.status == ObjectStatus.STAGED,
+    )
+    changed = select(StagedObject.source_key).where(
+        StagedObject.project_id == config.project_id,
+        StagedObject.storage_id == config.storage_id,
+        StagedObject.sync_config_id == config.id,
+    )
+    missed = select(MissingCandidate.source_key).where(MissingCandidate.job_id == job_id)
+    for query in (changed, missed, added):
+        if await session.scalar(query.limit(1)) is not None:
+            return True
+    return False
 
 
 async def checkpoints_by_job(session: AsyncSession, ids: Sequence[int]) -> list[Checkpoint | None]:
@@ -179,5 +207,5 @@ async def quarantined_by_config(session: AsyncSession, ids: Sequence[int]) -> li
         .where(DeadLetter.sync_config_id.in_(ids), DeadLetter.status == DeadLetterStatus.QUARANTINED)
         .group_by(DeadLetter.sync_config_id)
     )
-    found = dict(iter(rows.tuples()))
+    found: dict[int | None, int] = {row[0]: row[1] for row in rows}
     return [found.get(number, 0) for number in ids]

@@ -1,15 +1,21 @@
-"""Deleting storages and projects: gone for callers at once, removed by a job."""
+"""Deleting storages, sync configurations and projects: gone for callers at once, removed by a job."""
 
 from __future__ import annotations
 
-from models import project_queries, storage_queries
+from functools import partial
+
+from models import config_transitions, project_queries, storage_queries
 from models import removal as rows
+from models.changes import changes
+from models.database import after_commit
 from resolvers.access import Viewer
+from resolvers.live import SYNC_CONFIG
 from resolvers.services import Services
 from resolvers.storages import archive, present
+from resolvers.sync_config_states import archive_row, cancel_jobs, locked
 from sluicegate.core.clock import now
 from sluicegate.core.ids import decode_id
-from sluicegate.jobs.removal import REMOVE_OBJECTS, REMOVE_PROJECT
+from sluicegate.jobs.removal import REMOVE_OBJECTS, REMOVE_PROJECT, REMOVE_SYNC_CONFIG
 
 
 async def delete_storage(services: Services, viewer: Viewer, global_id: str, *, delete_objects: bool) -> None:
@@ -32,8 +38,36 @@ async def delete_storage(services: Services, viewer: Viewer, global_id: str, *, 
             )
 
 
+async def delete_sync_config(services: Services, viewer: Viewer, global_id: str, *, delete_objects: bool) -> None:
+    """Deletes a configuration: gone at once, its jobs canceled. Raises NotFoundError.
+
+    A job removes what waits for confirmation and its dead letters; with `delete_objects` all that it wrote last.
+    """
+    async with locked(services, viewer, global_id) as (session, config):
+        await cancel_jobs(services, session, config, viewer.actor, reason="The configuration was deleted.")
+        high = config.range_high
+        await services.jobs.enqueue(
+            session,
+            namespace_id=viewer.namespace.id,
+            job_class=REMOVE_SYNC_CONFIG,
+            unicity=f"remove:config:{config.id}",
+            payload={
+                "syncConfigId": config.id,
+                "projectId": config.project_id,
+                "storageId": config.storage_id,
+                "low": config.range_low.hex(),
+                "high": None if high is None else high.hex(),
+                "objects": delete_objects,
+            },
+            created_by=viewer.actor,
+        )
+        await rows.delete_config(session, config)
+        changes(session).pop((SYNC_CONFIG, config.id), None)
+        after_commit(session, partial(services.hub.publish_deleted, SYNC_CONFIG, config.id))
+
+
 async def delete_project(services: Services, viewer: Viewer, global_id: str) -> None:
-    """Hides a project and archives its storages; a job removes everything beneath it. Raises NotFoundError."""
+    """Hides a project and archives what is in it; a job removes everything beneath it. Raises NotFoundError."""
     number = decode_id(global_id, "Project")
     async with services.database.write(viewer.namespace.id) as session:
         project = project_queries.present(await project_queries.lock_project(session, number), global_id)
@@ -42,6 +76,11 @@ async def delete_project(services: Services, viewer: Viewer, global_id: str) -> 
             row = await storage_queries.lock_storage(session, storage)
             if row is not None and row.deleted_at is None:
                 await archive(services, session, row, viewer.actor)
+        for number_of_config in await rows.configs_of_project(session, number):
+            config = await config_transitions.lock(session, number_of_config)
+            if config is not None:  # over a storage of another project
+                await archive_row(services, session, config, viewer.actor, reason="The project was deleted.")
+        services.jobs.announce(session)
         await services.jobs.enqueue(
             session,
             namespace_id=viewer.namespace.id,

@@ -6,7 +6,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from models import job_queries, object_queries, project_queries, removal, storage_queries
+from models import (
+    config_transitions,
+    job_queries,
+    object_queries,
+    project_queries,
+    removal,
+    storage_queries,
+    sync_config_queries,
+)
+from models.config_transitions import ConfigEvent
 from models.database import AsyncSession, after_commit
 from models.job_state import JobSignal
 from models.pagination import Page, PageRequest, SortKey
@@ -166,12 +175,15 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
 
 
 async def archive(services: Services, session: AsyncSession, storage: Storage, actor: Actor) -> None:
-    """Archives a storage's row in the caller's transaction."""
+    """Archives a storage's row in the caller's transaction, and the configurations that read it."""
+    for config in await sync_config_queries.configs_of_storage(session, storage.id):
+        await config_transitions.apply(session, config, ConfigEvent.ARCHIVE)
     for job in await job_queries.unfinished_jobs_of_storage(session, storage.id):
         await services.jobs.signal(session, job, JobSignal.CANCEL, reason="The storage was deleted.", actor=actor)
     storage.deleted_at = now()
     seal(services, storage, {}, [])
     await _touch(services, session, storage)
+    services.jobs.announce(session)
 
 
 def checked_options(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from models.ranges import KeyRange
 from models.storages import Storage
+from models.sync_configs import SyncConfig
 from sluicegate.providers.base import Check, CheckStatus, ProviderType
 from sluicegate.sync import file_filters
 from sluicegate.sync.filters import FOLDER_MARKER, REGEX, UNSUPPORTED
@@ -15,6 +18,7 @@ from sluicegate.sync.records import RECORD_FILES
 
 OVERLAP = "OVERLAP"
 EMPTY = "EMPTY"
+EMPTY_PREFIX = "EMPTY_PREFIX"
 NOTHING_IMPORTED = "NOTHING_IMPORTED"
 _MAX_NAMED = 5
 
@@ -40,13 +44,35 @@ def of_checks(checks: Sequence[Check], path: Sequence[str]) -> list[Notice]:
 def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence[Storage]) -> list[Notice]:
     """A warning when other storages of the project read some of the same objects: they would be there twice."""
     place, path = _place(kind, settings), ("provider", kind.value.lower(), _PATH_FIELD.get(kind, "path"))
-    found = [other for other in others if _overlap(place, _place(kind, other.settings))]
+    found = [other for other in others if meet(place, _place(kind, other.settings))]
     if not found:
         return []
-    names = ", ".join(repr(other.title or f"untitled {other.id}") for other in found[:_MAX_NAMED])
-    more = f" and {len(found) - _MAX_NAMED} more" if len(found) > _MAX_NAMED else ""
-    message = f"The project's storage {names}{more} reads some of the same objects: they will be in the dataset twice."
+    names = _named([other.title or f"untitled {other.id}" for other in found])
+    message = f"The project's storage {names} reads some of the same objects: they will be in the dataset twice."
     return [Notice(OVERLAP, message, path)]
+
+
+def of_shared_sources(storages: Sequence[Storage], configs: Sequence[SyncConfig]) -> list[Notice]:
+    """A warning when these storages and configurations of the project read some of the same objects."""
+    path = ("sourcePath",)
+    found: list[Notice] = []
+    if storages:
+        names = _named([storage.title or f"untitled {storage.id}" for storage in storages])
+        message = f"The project's storage {names} reads some of the same objects: its own syncs import them too."
+        found.append(Notice(OVERLAP, message, path))
+    if configs:
+        names = _named([config.name or config.source_path for config in configs])
+        message = f"The project's sync configuration {names} reads some of the same objects: each writes what the other"
+        found.append(Notice(OVERLAP, f"{message} wrote, or they are in the dataset twice.", path))
+    return found
+
+
+def of_empty_path(source_path: str) -> Notice:
+    """A warning that nothing is where a configuration is to read."""
+    what = "Nothing is stored there yet."
+    if source_path:
+        what = f"Nothing is stored under {source_path!r} yet: it is compared with the start of the names, as text."
+    return Notice(EMPTY_PREFIX, what, ("sourcePath",))
 
 
 def of_nothing_listed(storage: Storage) -> Notice:
@@ -106,11 +132,36 @@ _FILE_FILTERS = {
 _PATH_FIELD = {ProviderType.S3: "prefix"}
 
 
-def _place(kind: ProviderType, settings: Mapping[str, Any]) -> tuple[tuple[Any, ...], str]:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where objects are, comparable over storages: which source, and the start of their names in it."""
+
+    source: tuple[Any, ...]
+    start: bytes
+
+
+def place_of(storage: Storage, keys: KeyRange | None = None) -> Place:
+    """What a storage reads, or a configuration that reads these `keys` of it."""
+    whole = _place(ProviderType(storage.type), storage.settings)
+    if keys is None:
+        return whole
+    # Keys of S3 are those of the bucket, of a folder those below it.
+    return Place(whole.source, keys.low if storage.type == ProviderType.S3 else whole.start + keys.low)
+
+
+def meet(one: Place, other: Place) -> bool:
+    """Whether some object is in both."""
+    return one.source == other.source and (one.start.startswith(other.start) or other.start.startswith(one.start))
+
+
+def _place(kind: ProviderType, settings: Mapping[str, Any]) -> Place:
     if kind is ProviderType.S3:
-        return (settings.get("s3_endpoint"), settings["bucket"]), settings.get("prefix", "")
-    return (), settings["path"].strip("/") + "/" if settings["path"].strip("/.") else ""
+        return Place((kind, settings.get("s3_endpoint"), settings["bucket"]), settings.get("prefix", "").encode())
+    folder = settings["path"].strip("/") + "/" if settings["path"].strip("/.") else ""
+    return Place((kind,), os.fsencode(folder))
 
 
-def _overlap(one: tuple[tuple[Any, ...], str], other: tuple[tuple[Any, ...], str]) -> bool:
-    return one[0] == other[0] and (one[1].startswith(other[1]) or other[1].startswith(one[1]))
+def _named(names: Sequence[str]) -> str:
+    """The first few names."""
+    more = f" and {len(names) - _MAX_NAMED} more" if len(names) > _MAX_NAMED else ""
+    return ", ".join(map(repr, names[:_MAX_NAMED])) + more

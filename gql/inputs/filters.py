@@ -18,9 +18,11 @@ from gql.inputs.conditions import (
     texts,
 )
 from gql.types.enums import JobStatus, Modality, ObjectStatus, ProviderType, SyncStatus
+from gql.types.sync_enums import SyncConfigStatus, SyncMode
 from models.job_queries import JobCriteria
 from models.object_queries import ObjectCriteria
 from models.storage_queries import StorageCriteria
+from models.sync_config_queries import SyncConfigCriteria
 from resolvers.checks import check_list
 from sluicegate.core.ids import split_id
 
@@ -53,7 +55,23 @@ class JobFilter:
     created_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it was asked for.")
     updated_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it last changed.")
     storage_id: strawberry.ID | None = strawberry.field(default=None, description="Of this storage.")
+    sync_config_id: strawberry.ID | None = strawberry.field(default=None, description="Of this configuration.")
     project_id: strawberry.ID | None = strawberry.field(default=None, description="Of this project.")
+
+
+@strawberry.input(description="Which configurations. All that is given must hold.")
+class SyncConfigFilter:
+    """Of sync configurations."""
+
+    storage_id: strawberry.ID | None = strawberry.field(default=None, description="Those that read this storage.")
+    mode: list[SyncMode] | None = strawberry.field(default=None, description="One of these modes.")
+    status: list[SyncConfigStatus] | None = strawberry.field(
+        default=None, description="One of these states; archived ones are listed only when ARCHIVED is among them."
+    )
+    is_active: bool | None = strawberry.field(
+        default=None, description="Whether it runs, or will by itself: PENDING, ACTIVE, IN_PROGRESS."
+    )
+    created_at: DateTimeFilter | None = strawberry.field(default=None, description="By when it was made.")
 
 
 @strawberry.input(description="Which objects. All that is given must hold.")
@@ -61,7 +79,12 @@ class SyncedObjectFilter:
     """Of objects."""
 
     storage_id: list[strawberry.ID] | None = strawberry.field(default=None, description="From one of these storages.")
-    status: list[ObjectStatus] | None = strawberry.field(default=None, description="One of these states.")
+    sync_config_id: list[strawberry.ID] | None = strawberry.field(
+        default=None, description="Last written by one of these configurations."
+    )
+    status: list[ObjectStatus] | None = strawberry.field(
+        default=None, description="One of these states; STAGED objects are listed only when STAGED is among them."
+    )
     modality: list[Modality] | None = strawberry.field(default=None, description="One of these modalities.")
     mime_type: list[str] | None = strawberry.field(default=None, description="One of these MIME types.")
     path: StringFilter | None = strawberry.field(default=None, description="By path.")
@@ -77,6 +100,7 @@ class SyncedObjectFilter:
 _FILTERED = strawberry.argument(description="Only those that meet all of this.")
 StorageFilterArgument = Annotated[StorageFilter | None, _FILTERED]
 JobFilterArgument = Annotated[JobFilter | None, _FILTERED]
+SyncConfigFilterArgument = Annotated[SyncConfigFilter | None, _FILTERED]
 SyncedObjectFilterArgument = Annotated[SyncedObjectFilter | None, _FILTERED]
 
 
@@ -110,6 +134,20 @@ def job_criteria(given: JobFilter | None) -> JobCriteria:
         updated_at=between(given.updated_at, "updatedAt"),
         storage_id=_number(given.storage_id, "Storage", "storageId"),
         project_id=_number(given.project_id, "Project", "projectId"),
+        sync_config_id=_number(given.sync_config_id, "SyncConfig", "syncConfigId"),
+    )
+
+
+def sync_config_criteria(given: SyncConfigFilter | None) -> SyncConfigCriteria:
+    """Which sync configurations a filter means."""
+    if given is None:
+        return SyncConfigCriteria()
+    return SyncConfigCriteria(
+        storage_id=_number(given.storage_id, "Storage", "storageId"),
+        mode=texts(given.mode, "filter", "mode"),
+        status=texts(given.status, "filter", "status"),
+        is_active=given.is_active,
+        created_at=between(given.created_at, "createdAt"),
     )
 
 
@@ -119,6 +157,7 @@ def object_criteria(given: SyncedObjectFilter | None) -> ObjectCriteria:
         return ObjectCriteria()
     return ObjectCriteria(
         storage_id=numbers(given.storage_id, "Storage", "storageId"),
+        sync_config_id=numbers(given.sync_config_id, "SyncConfig", "syncConfigId"),
         status=texts(given.status, "filter", "status"),
         modality=texts(given.modality, "filter", "modality"),
         mime_type=texts(given.mime_type, "filter", "mimeType"),

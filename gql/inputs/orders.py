@@ -26,6 +26,17 @@ class StorageOrderField(StrEnum):
     LAST_SYNC = "LAST_SYNC"
 
 
+class SyncConfigOrderField(StrEnum):
+    """What sync configurations are sorted by."""
+
+    NAME = "NAME"
+    STATUS = "STATUS"
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+    LAST_SYNC_AT = "LAST_SYNC_AT"
+    NEXT_SYNC_AT = "NEXT_SYNC_AT"
+
+
 class JobOrderField(StrEnum):
     """What jobs are sorted by."""
 
@@ -60,6 +71,17 @@ show(
     },
 )
 show(
+    SyncConfigOrderField,
+    {
+        "NAME": "By name, byte by byte.",
+        "STATUS": "By state, alphabetically.",
+        "CREATED_AT": "By when it was made.",
+        "UPDATED_AT": "By when it last changed.",
+        "LAST_SYNC_AT": "By when a run last ended well; never comes last.",
+        "NEXT_SYNC_AT": "By when the next run is due; none comes last.",
+    },
+)
+show(
     JobOrderField,
     {
         "JOB_CLASS": "By class, alphabetically.",
@@ -90,6 +112,14 @@ class StorageOrder:
     """Of storages."""
 
     field: StorageOrderField = strawberry.field(description="By what.")
+    direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
+
+
+@strawberry.input(description="One sort key of configurations; ties are decided by the next, at last by the id.")
+class SyncConfigOrder:
+    """Of sync configurations."""
+
+    field: SyncConfigOrderField = strawberry.field(description="By what.")
     direction: SortDirection = strawberry.field(default=SortDirection.ASC, description=_DIRECTION)
 
 
@@ -132,5 +162,6 @@ def sort_keys(given: Sequence[_Sort] | None, sorts: Mapping[str, SortKey]) -> tu
 
 _ORDERED = strawberry.argument(description="Sort keys, the first decides first; at most 8.")
 StorageOrders = Annotated[list[StorageOrder] | None, _ORDERED]
+SyncConfigOrders = Annotated[list[SyncConfigOrder] | None, _ORDERED]
 JobOrders = Annotated[list[JobOrder] | None, _ORDERED]
 SyncedObjectOrders = Annotated[list[SyncedObjectOrder] | None, _ORDERED]

@@ -7,18 +7,28 @@ from typing import Any
 import strawberry
 
 from gql.mutations import (
+    activate_sync_config,
+    archive_sync_config,
+    confirm_sync,
     create_api_key,
     create_namespace,
     create_project,
     create_storage,
+    create_sync_config,
     delete_project,
     delete_storage,
+    delete_sync_config,
+    pause_sync_config,
     preview_storage,
+    resume_sync_config,
     revoke_api_key,
     signal_job,
     sync_storage,
+    trigger_sync,
+    unlock_sync_config,
     update_project,
     update_storage,
+    update_sync_config,
     validate_storage,
 )
 from gql.permissions import Scope, requires
@@ -42,8 +52,40 @@ class Mutation:
     delete_storage = _field(delete_storage.delete_storage, Scope.WRITE, "Archives a storage.")
     validate_storage = _field(validate_storage.validate_storage, Scope.WRITE, "Tries a connection, step by step.")
     preview_storage = _field(preview_storage.preview_storage, Scope.WRITE, "Shows what a sync would take.")
+    create_sync_config = _field(
+        create_sync_config.create_sync_config, Scope.WRITE, "Keeps a part of a storage in sync with a dataset."
+    )
+    update_sync_config = _field(update_sync_config.update_sync_config, Scope.WRITE, "Changes a configuration.")
+    delete_sync_config = _field(delete_sync_config.delete_sync_config, Scope.WRITE, "Deletes a configuration.")
+    activate_sync_config = _field(
+        activate_sync_config.activate_sync_config,
+        Scope.WRITE,
+        "Lets a DRAFT run, or one that the gateway has SUSPENDED.",
+    )
+    pause_sync_config = _field(
+        pause_sync_config.pause_sync_config, Scope.WRITE, "Stops a configuration until someone resumes it."
+    )
+    resume_sync_config = _field(
+        resume_sync_config.resume_sync_config,
+        Scope.WRITE,
+        "Lets a PAUSED or SUSPENDED configuration run again: its paused run goes on, else the next one is due.",
+    )
+    archive_sync_config = _field(
+        archive_sync_config.archive_sync_config,
+        Scope.WRITE,
+        "Puts a configuration away for good: its run is canceled, its objects stay.",
+    )
+    unlock_sync_config = _field(
+        unlock_sync_config.unlock_sync_config,
+        Scope.WRITE,
+        "Takes the lease away from a worker that holds a run: another goes on from the checkpoint.",
+    )
+    trigger_sync = _field(trigger_sync.trigger_sync, Scope.WRITE, "Starts a run of a configuration.")
+    confirm_sync = _field(
+        confirm_sync.confirm_sync, Scope.WRITE, "Takes over what a run with requireConfirmation has staged."
+    )
     sync_storage = _field(sync_storage.sync_storage, Scope.WRITE, "Starts a sync.")
-    signal_job = _field(signal_job.signal_job, Scope.WRITE, "Cancels a job, or starts it again.")
+    signal_job = _field(signal_job.signal_job, Scope.WRITE, "Cancels, pauses or resumes a job, or starts it.")
     create_namespace = _field(create_namespace.create_namespace, Scope.ADMIN, "Makes a tenant.")
     create_api_key = _field(create_api_key.create_api_key, Scope.ADMIN, "Makes a key.")
     revoke_api_key = _field(

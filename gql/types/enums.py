@@ -40,7 +40,10 @@ class JobSignal(StrEnum):
     """What a person can ask of a job."""
 
     CANCEL = "CANCEL"
+    PAUSE = "PAUSE"
+    RESUME = "RESUME"
     RETRY = "RETRY"
+    RUN_NOW = "RUN_NOW"
 
 
 class SortDirection(StrEnum):
@@ -210,7 +213,10 @@ show(
     JobSignal,
     {
         "CANCEL": "Stop it: work in flight ends within 2 seconds and what was done stays.",
+        "PAUSE": "Stop it at a checkpoint, within a second, until it is resumed.",
+        "RESUME": "Let a paused job go on from its checkpoint.",
         "RETRY": "Start a failed or canceled job again.",
+        "RUN_NOW": "Start a scheduled or waiting job at once.",
     },
 )
 show(SortDirection, {"ASC": "Smallest first; null last.", "DESC": "Largest first; null last."})

@@ -12,7 +12,7 @@ from gql.context import Info
 from gql.scalars import BigInt
 from gql.types.access import Actor
 from gql.types.enums import JobStatus, JobTrigger
-from gql.types.node import Node, RowView
+from gql.types.node import Node, RowView, optional
 from gql.types.previews import DryRunReport, dry_run_report_of
 from gql.types.progress import SyncProgress, progress_of
 from sluicegate.core import actors
@@ -20,9 +20,10 @@ from sluicegate.core.clock import now
 
 if TYPE_CHECKING:
     from gql.types.storages import Storage
+    from gql.types.sync_configs import SyncConfig
     from models.jobs import Job as JobRow
 
-_SYNC_CLASSES = frozenset({"SYNC_STORAGE"})
+_SYNC_CLASSES = frozenset({"SYNC_STORAGE", "SYNC_CONFIG", "CONFIRM_SYNC"})
 
 
 @strawberry.type(description="Why a job ended early, or why it is tried again.")
@@ -88,9 +89,9 @@ class Job(RowView, Node):
     revision: BigInt = strawberry.field(description="Grows with every change: order and de-duplicate by it.")
 
 
-@strawberry.type(description="A sync of a storage.")
+@strawberry.type(description="A sync: of a storage by itself, or of a sync configuration.")
 class SyncJob(Job):
-    """The job of one run over a storage."""
+    """The job of one run, or of the confirmation of one."""
 
     trigger: JobTrigger = strawberry.field(description="What started it.")
     dry_run: bool = strawberry.field(description="Whether it only reports what a sync would do.")
@@ -106,6 +107,15 @@ class SyncJob(Job):
         from gql.types.storages import storage_of
 
         return storage_of(await info.context.loaders.storages.load(self.row.storage_id))
+
+    @strawberry.field(description="Whose run it is; null for a storage's own, and when the configuration is deleted.")
+    async def sync_config(self, info: Info) -> Annotated[SyncConfig, strawberry.lazy("gql.types.sync_configs")] | None:
+        """The configuration."""
+        from gql.types.sync_configs import sync_config_of
+
+        if self.row.sync_config_id is None:
+            return None
+        return optional(sync_config_of, await info.context.loaders.sync_configs.load(self.row.sync_config_id))
 
 
 @strawberry.type(description="Work on the gateway's own data, such as removing a deleted project.")

@@ -11,8 +11,9 @@ import strawberry
 from gql.context import Info
 from gql.scalars import JSON, BigInt
 from gql.types.enums import BlobType, Modality, ObjectStatus
-from gql.types.node import Node, RowView
+from gql.types.node import Node, RowView, optional
 from gql.types.storages import Storage, storage_of
+from gql.types.sync_configs import SyncConfig, sync_config_of
 from resolvers.objects import object_uri
 from sluicegate.core.text import text_of_key
 from sluicegate.sync.mapping_blobs import DEFAULT_NAME, mime_of_url
@@ -106,6 +107,16 @@ class SyncedObject(RowView, Node):
     async def storage(self, info: Info) -> Storage:
         """The storage."""
         return storage_of(await info.context.loaders.storages.load(self.row.storage_id))
+
+    @strawberry.field(
+        description="What wrote it last; null for a sync of the storage by itself, and when the configuration is "
+        "deleted."
+    )
+    async def sync_config(self, info: Info) -> SyncConfig | None:
+        """The configuration."""
+        if self.row.sync_config_id is None:
+            return None
+        return optional(sync_config_of, await info.context.loaders.sync_configs.load(self.row.sync_config_id))
 
     @strawberry.field(description="A link that works for the storage's presignTtl; null when the storage is archived.")
     async def url(self, info: Info) -> str | None:

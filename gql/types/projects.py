@@ -9,8 +9,15 @@ from typing import ClassVar
 import strawberry
 
 from gql.context import Info
-from gql.inputs.filters import StorageFilterArgument, SyncedObjectFilterArgument, object_criteria, storage_criteria
-from gql.inputs.orders import StorageOrders, SyncedObjectOrders, sort_keys
+from gql.inputs.filters import (
+    StorageFilterArgument,
+    SyncConfigFilterArgument,
+    SyncedObjectFilterArgument,
+    object_criteria,
+    storage_criteria,
+    sync_config_criteria,
+)
+from gql.inputs.orders import StorageOrders, SyncConfigOrders, SyncedObjectOrders, sort_keys
 from gql.pagination import After, Before, Connection, First, Last, nested
 from gql.scalars import JSON, BigInt
 from gql.types.access import Namespace
@@ -18,7 +25,8 @@ from gql.types.enums import Modality
 from gql.types.node import Node, RowView
 from gql.types.objects import SyncedObject
 from gql.types.storages import Storage, storage_of
-from models import object_queries, storage_queries
+from gql.types.sync_configs import SyncConfig, sync_config_of
+from models import object_queries, storage_queries, sync_config_queries
 from models.pagination import PageRequest
 
 
@@ -35,7 +43,7 @@ class ModalityCount:
 class ProjectStats:
     """A project's totals."""
 
-    objects: BigInt = strawberry.field(description="How many objects, without the missing ones.")
+    objects: BigInt = strawberry.field(description="How many objects, without those MISSING and those STAGED.")
     bytes: BigInt = strawberry.field(description="Their size in bytes, where it is known.")
     missing: BigInt = strawberry.field(description="How many objects are no longer in their source.")
     by_modality: list[ModalityCount] = strawberry.field(description="The same by modality, without the missing ones.")
@@ -96,6 +104,33 @@ class Project(RowView, Node):
             storage_of,
             partial(storage_queries.storages_of_projects, request=request, criteria=criteria, keys=keys),
             partial(storage_queries.count_storages_of_projects, criteria=criteria),
+        )
+
+    @strawberry.field(
+        description="The sync configurations that fill it, oldest first unless ordered; archived ones only when the "
+        "filter's status names ARCHIVED."
+    )
+    async def sync_configs(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: SyncConfigFilterArgument = None,
+        order_by: SyncConfigOrders = None,
+    ) -> Connection[SyncConfig]:
+        """A page of its configurations."""
+        request, criteria = PageRequest(first, after, last, before), sync_config_criteria(filter)
+        keys = sort_keys(order_by, sync_config_queries.SORTS)
+        return await nested(
+            info.context.loaders,
+            self.row.id,
+            "project.syncConfigs",
+            (request, criteria, keys),
+            sync_config_of,
+            partial(sync_config_queries.sync_configs_of_projects, request=request, criteria=criteria, keys=keys),
+            partial(sync_config_queries.count_sync_configs_of_projects, criteria=criteria),
         )
 
     @strawberry.field(description="Its objects, in the order that they came in unless ordered.")

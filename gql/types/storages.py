@@ -16,11 +16,12 @@ from gql.scalars import JSON, BigInt
 from gql.types.enums import ProviderType, SyncStatus
 from gql.types.jobs import Job, SyncJob, job_of
 from gql.types.node import Node, RowView
-from models import job_queries
+from models import job_queries, sync_config_queries
 from models.pagination import PageRequest
 
 if TYPE_CHECKING:
     from gql.types.projects import Project
+    from gql.types.sync_configs import SyncConfig
     from models.storages import Storage as StorageRow
 
 
@@ -83,6 +84,24 @@ class Storage(RowView, Node):
         row = await info.context.loaders.jobs.load(self.row.last_sync_job_id)
         return None if row is None else SyncJob.of(row)
 
+    @strawberry.field(description="The sync configurations that read it, oldest first; without archived ones.")
+    async def sync_configs(
+        self, info: Info, first: First = None, after: After = None
+    ) -> Connection[Annotated[SyncConfig, strawberry.lazy("gql.types.sync_configs")]]:
+        """A page of the configurations that read it."""
+        from gql.types.sync_configs import sync_config_of
+
+        request = PageRequest(first, after)
+        return await nested(
+            info.context.loaders,
+            self.row.id,
+            "storage.syncConfigs",
+            request,
+            sync_config_of,
+            partial(sync_config_queries.sync_configs_of_storages, request=request),
+            sync_config_queries.count_sync_configs_of_storages,
+        )
+
     @strawberry.field(description="Its jobs, newest first.")
     async def jobs(
         self, info: Info, first: First = None, after: After = None, filter: JobFilterArgument = None
@@ -127,6 +146,9 @@ class S3Storage(Storage):
     external_id: str | None = strawberry.field(description="What the role's trust policy asks for.")
     aws_sse_kms_key_id: str | None = strawberry.field(
         description="The KMS key that the bucket's objects are encrypted with."
+    )
+    event_queue_url: str | None = strawberry.field(
+        description="The SQS queue that the bucket's event notifications go to; continuous configurations consume it."
     )
 
 

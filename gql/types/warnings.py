@@ -15,7 +15,8 @@ class Notice:
     """A warning of a payload."""
 
     code: str = strawberry.field(
-        description="OVERLAP, EMPTY, NOTHING_IMPORTED, or the step of the validation that warns: LIST, CORS."
+        description="OVERLAP, EMPTY, EMPTY_PREFIX, NOTHING_IMPORTED, or the step of the validation that warns: LIST, "
+        "CORS."
     )
     message: str = strawberry.field(description="For people.")
     path: list[str] = strawberry.field(description="Where in the input.")

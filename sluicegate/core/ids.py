@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 from sluicegate.core.errors import NotFoundError
@@ -37,5 +38,6 @@ def decode_id(value: str, kind: str, *, path: tuple[str, ...] = ("id",)) -> int:
     """The row number of a global id of `kind`. Raises NotFoundError for anything else, another kind too."""
     found = split_id(value)
     if found is None or found[0] != kind:
-        raise NotFoundError(f"No {kind.lower()} has the id {value[:_MAX_LENGTH]!r}.", path=path)
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", kind).lower()
+        raise NotFoundError(f"No {words} has the id {value[:_MAX_LENGTH]!r}.", path=path)
     return found[1]

@@ -1,9 +1,9 @@
-"""The job classes that remove objects: of a deleted storage, and of a deleted project with all beneath it."""
+"""The job classes that remove objects: of a deleted storage or configuration, of a deleted project with all in it."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,11 +11,13 @@ from typing import Any
 from models import job_state, removal
 from models.database import AsyncSession, Database
 from models.jobs import JobStatus
+from models.ranges import KeyRange
 from sluicegate.core.errors import ErrorCode, RetriableError
 from sluicegate.sync.run import RunHandle
 
 REMOVE_OBJECTS = "REMOVE_OBJECTS"
 REMOVE_PROJECT = "REMOVE_PROJECT"
+REMOVE_SYNC_CONFIG = "REMOVE_SYNC_CONFIG"
 WAIT_SECONDS = 60.0
 """How long canceled runs may take to end before the removal is tried again later."""
 _POLL_SECONDS = 0.25
@@ -42,7 +44,7 @@ class RemoveObjects:
     async def run(self, handle: RunHandle) -> Removed:
         """Removes a storage's objects, in every project that has some."""
         storage: int = handle.job.payload["storageId"]
-        await _wait_for_runs(self._database, handle, [storage])
+        await _wait_for(self._database, handle, lambda session: removal.is_busy(session, [storage]))
         async with self._database.read(handle.claim.namespace_id) as session:
             projects = await removal.projects_of_storage(session, storage)
         for project in projects:
@@ -56,6 +58,35 @@ class RemoveObjects:
         return Removed(JobStatus.COMPLETED, {"progress": 1.0})
 
 
+class RemoveSyncConfig:
+    """REMOVE_SYNC_CONFIG; its payload is {syncConfigId, projectId, storageId, low, high, objects}; keys in hex."""
+
+    name = REMOVE_SYNC_CONFIG
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def run(self, handle: RunHandle) -> Removed:
+        """Removes what a deleted configuration left behind; with `objects` all that it wrote last."""
+        payload = handle.job.payload
+        low, high = bytes.fromhex(payload["low"]), payload["high"]
+        keys = KeyRange(low, None if high is None else bytes.fromhex(high))
+        scope = removal.ConfigScope(payload["syncConfigId"], payload["projectId"], payload["storageId"], keys)
+        await _wait_for(self._database, handle, lambda session: removal.is_config_busy(session, scope.config_id))
+        parts: list[Part] = [
+            lambda session: removal.remove_kept(session, project_id=scope.project_id, config_id=scope.config_id),
+            lambda session: removal.remove_of_config(session, scope, staged_only=not payload["objects"]),
+        ]
+        for part in parts:
+            if not await _in_parts(self._database, handle, part):
+                return Removed(None)
+        if payload["objects"]:
+            async with self._database.write(handle.claim.namespace_id) as session:
+                await job_state.save(session, handle.claim)
+                await removal.forget_files_of_config(session, scope)
+        return Removed(JobStatus.COMPLETED, {"progress": 1.0})
+
+
 class RemoveProject:
     """REMOVE_PROJECT; its payload is {projectId}."""
 
@@ -65,13 +96,18 @@ class RemoveProject:
         self._database = database
 
     async def run(self, handle: RunHandle) -> Removed:
-        """Removes a project's objects, its storages, their jobs, and its row."""
+        """Removes a project's objects, its configurations and storages, their jobs, and its row."""
         project: int = handle.job.payload["projectId"]
         async with self._database.read(handle.claim.namespace_id) as session:
             storages = await removal.storages_of_project(session, project)
-        await _wait_for_runs(self._database, handle, storages)
-        if not await _in_parts(self._database, handle, lambda session: removal.remove_objects(session, project)):
-            return Removed(None)
+        await _wait_for(self._database, handle, lambda session: removal.is_busy(session, storages, project))
+        parts: list[Part] = [
+            lambda session: removal.remove_objects(session, project),
+            lambda session: removal.remove_kept(session, project_id=project),
+        ]
+        for part in parts:
+            if not await _in_parts(self._database, handle, part):
+                return Removed(None)
         async with self._database.write(handle.claim.namespace_id) as session:
             await job_state.save(session, handle.claim)
             await removal.remove_project(session, project)
@@ -90,12 +126,12 @@ async def _in_parts(database: Database, handle: RunHandle, remove: Part) -> bool
     return False
 
 
-async def _wait_for_runs(database: Database, handle: RunHandle, storages: Sequence[int]) -> None:
-    """Returns when no run can write to the storages. Raises RetriableError when that takes too long."""
+async def _wait_for(database: Database, handle: RunHandle, is_busy: Callable[[AsyncSession], Awaitable[bool]]) -> None:
+    """Returns when no run can write any more. Raises RetriableError when that takes too long."""
     until = asyncio.get_running_loop().time() + WAIT_SECONDS
     while not handle.stop.is_set():
         async with database.read(handle.claim.namespace_id) as session:
-            if not await removal.is_busy(session, storages):
+            if not await is_busy(session):
                 return
         if asyncio.get_running_loop().time() > until:
             raise RetriableError("A canceled sync has not ended yet.", code=ErrorCode.CONFLICT)

@@ -7,10 +7,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from models.dead_letters import WHOLE_FILE, DeadLetter
+from models.deliveries import Delivery
 from models.jobs import Job, JobStatus
 from models.objects import ObjectStatus, SyncedObject
 from models.projects import Project
 from models.storages import Storage
+from models.sync_configs import SyncConfig
 from sluicegate.core.ids import encode_id, split_id
 from tests.support.gateway import RunningGateway, running_gateway
 
@@ -107,6 +110,39 @@ class Tenant:
     def projects(self, count: int) -> list[Project]:
         """Projects."""
         return [Project(namespace_id=self.number, name=f"project {index}") for index in range(count)]
+
+    def configs(self, project: str, storage: str, count: int, **more: Any) -> list[SyncConfig]:
+        """Drafts of sync configurations over a storage."""
+        return [
+            SyncConfig(
+                **{
+                    "namespace_id": self.number, "project_id": number(project), "storage_id": number(storage),
+                    "name": f"config {index}", "source_path": "", "range_low": b"", "status": "DRAFT", **more,
+                }
+            )
+            for index in range(count)
+        ]  # fmt: skip
+
+    def deliveries(self, config: str, job: str, count: int) -> list[Delivery]:
+        """Batches of a run."""
+        return [
+            Delivery(
+                namespace_id=self.number, sync_config_id=number(config), job_id=number(job), event="BATCH_READY",
+                batch_number=index + 1, object_count=1, status="SKIPPED",
+            )
+            for index in range(count)
+        ]  # fmt: skip
+
+    def dead_letters(self, project: str, storage: str, config: str, count: int) -> list[DeadLetter]:
+        """Records that a configuration's runs could not take."""
+        return [
+            DeadLetter(
+                namespace_id=self.number, project_id=number(project), storage_id=number(storage),
+                sync_config_id=number(config), source_key=str(index).encode(), row=WHOLE_FILE, path=str(index),
+                error_type="PARSE", message="bad", first_seen_at=START, last_seen_at=START,
+            )
+            for index in range(count)
+        ]  # fmt: skip
 
     def storages(self, project: str, count: int, **more: Any) -> list[Storage]:
         """Storages of a project over the tenant's folder."""

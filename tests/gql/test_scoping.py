@@ -25,6 +25,7 @@ from graphql import (
 from gql.permissions import Scope, root_scopes
 from gql.schema import schema
 from sluicegate.core.ids import encode_id
+from tests.gql.sync_configs import made
 from tests.gql.tenants import START, Tenant, number
 
 CORE = schema._schema
@@ -32,16 +33,20 @@ ABSENT = 2**40
 
 # Every input of type ID, and whose ids it takes. A new one must be added here, and is then tested with the others.
 IDS = {
-    "Query.node.id": ["Project", "Storage", "Job", "SyncedObject", "Namespace", "ApiKey"],
-    "Query.nodes.ids": ["Project", "Storage", "Job", "SyncedObject", "Namespace", "ApiKey"],
+    "Query.node.id": ["Project", "Storage", "SyncConfig", "Job", "SyncedObject", "Namespace", "ApiKey"],
+    "Query.nodes.ids": ["Project", "Storage", "SyncConfig", "Job", "SyncedObject", "Namespace", "ApiKey"],
     "Query.project.id": ["Project"],
     "Query.storage.id": ["Storage"],
     "Query.storages.projectId": ["Project"],
+    "Query.syncConfig.id": ["SyncConfig"],
+    "Query.syncConfigs.projectId": ["Project"],
+    "Query.syncConfigs.filter.storageId": ["Storage"],
     "Query.job.id": ["Job"],
     "Query.syncedObject.id": ["SyncedObject"],
     "Query.jobs.filter.id": ["Job"],
     "Query.jobs.filter.storageId": ["Storage"],
     "Query.jobs.filter.projectId": ["Project"],
+    "Query.jobs.filter.syncConfigId": ["SyncConfig"],
     "Mutation.updateProject.input.id": ["Project"],
     "Mutation.deleteProject.input.id": ["Project"],
     "Mutation.createStorage.input.projectId": ["Project"],
@@ -50,12 +55,24 @@ IDS = {
     "Mutation.deleteStorage.input.id": ["Storage"],
     "Mutation.validateStorage.input.id": ["Storage"],
     "Mutation.previewStorage.input.id": ["Storage"],
+    "Mutation.createSyncConfig.input.projectId": ["Project"],
+    "Mutation.createSyncConfig.input.storageId": ["Storage"],
+    "Mutation.updateSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.deleteSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.activateSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.pauseSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.resumeSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.archiveSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.unlockSyncConfig.input.id": ["SyncConfig"],
+    "Mutation.triggerSync.input.id": ["SyncConfig"],
+    "Mutation.confirmSync.input.jobId": ["Job"],
     "Mutation.syncStorage.input.id": ["Storage"],
     "Mutation.signalJob.input.id": ["Job"],
     "Mutation.createApiKey.input.namespaceIds": ["Namespace"],
     "Mutation.revokeApiKey.input.id": ["ApiKey"],
     "Subscription.job.id": ["Job"],
     "Subscription.storage.id": ["Storage"],
+    "Subscription.syncConfig.id": ["SyncConfig"],
 }
 # What else an input needs to get as far as its ids.
 GIVEN: dict[str, Any] = {
@@ -64,6 +81,8 @@ GIVEN: dict[str, Any] = {
     "Mutation.createApiKey.input.scopes": ["READ"],
     "Mutation.updateStorage.input.title": "taken over",
     "Mutation.updateProject.input.name": "taken over",
+    "Mutation.updateSyncConfig.input.name": "taken over",
+    "Mutation.createSyncConfig.input.sourcePath": "",
 }
 
 
@@ -118,9 +137,11 @@ async def others(other_tenant: Tenant) -> dict[str, str]:
     project = await other_tenant.project("theirs")
     (other_tenant.folder / "theirs.txt").write_text("theirs")
     storage = await other_tenant.storage(project, title="theirs")
+    config = (await made(other_tenant, storage, projectId=project, name="theirs", draft=True))["id"]
     (scheduled,) = await other_tenant.add(
         *other_tenant.jobs(
             [{"storage_id": number(storage), "project_id": number(project), "status": "SCHEDULED",
+              "sync_config_id": number(config),
               "scheduled_at": START + timedelta(days=36_500), "unicity": f"sync:storage:{number(storage)}"}]
         )
     )  # fmt: skip
@@ -128,8 +149,8 @@ async def others(other_tenant: Tenant) -> dict[str, str]:
     keys = await other_tenant.data("{ apiKeys { id name } viewer { namespace { id } } }")
     key = next(key["id"] for key in keys["apiKeys"] if key["name"] == "test")
     return {
-        "Project": project, "Storage": storage, "Job": scheduled, "SyncedObject": found, "ApiKey": key,
-        "Namespace": keys["viewer"]["namespace"]["id"],
+        "Project": project, "Storage": storage, "SyncConfig": config, "Job": scheduled, "SyncedObject": found,
+        "ApiKey": key, "Namespace": keys["viewer"]["namespace"]["id"],
     }  # fmt: skip
 
 
@@ -160,20 +181,23 @@ async def test_the_owner_gets_another_answer(other_tenant: Tenant, others: Mappi
 
 async def test_lists_hold_nothing_of_another_tenant(tenant: Tenant, others: Mapping[str, str]) -> None:
     found = await tenant.data(
-        "{ projects { totalCount nodes { id } } storages { totalCount nodes { id } } jobs { totalCount nodes { id } } }"
+        "{ projects { totalCount nodes { id } } storages { totalCount nodes { id } } jobs { totalCount nodes { id } } "
+        "syncConfigs { totalCount nodes { id } } }"
     )
-    assert found == {name: {"totalCount": 0, "nodes": []} for name in ("projects", "storages", "jobs")}
+    assert found == {name: {"totalCount": 0, "nodes": []} for name in ("projects", "storages", "jobs", "syncConfigs")}
     assert others["ApiKey"] not in json.dumps(await tenant.data("{ apiKeys { id } }"))
 
 
 async def state_of(owner: Tenant, ids: Mapping[str, str]) -> dict[str, Any]:
     return await owner.data(
-        """query($project: ID!, $storage: ID!, $job: ID!) {
+        """query($project: ID!, $storage: ID!, $config: ID!, $job: ID!) {
+          syncConfig(id: $config) { name status revision }
           project(id: $project) { name updatedAt stats { objects } storages { totalCount } }
           storage(id: $storage) { title deletedAt revision project { id } jobs { totalCount } }
           job(id: $job) { status revision } apiKeys { id revokedAt } }""",
         project=ids["Project"],
         storage=ids["Storage"],
+        config=ids["SyncConfig"],
         job=ids["Job"],
     )
 
@@ -260,6 +284,7 @@ async def test_a_key_that_only_reads_changes_nothing(tenant: Tenant, other_tenan
     )
     mine["ApiKey"] = keys["createApiKey"]["apiKey"]["id"]
     (mine["Job"],) = await tenant.add(*tenant.jobs([{}]))
+    mine["SyncConfig"] = (await made(tenant, mine["Storage"], projectId=mine["Project"], draft=True))["id"]
     reader = replace(tenant, key=keys["createApiKey"]["secret"])
     before = await state_of(tenant, mine)
     mutations = CORE.mutation_type

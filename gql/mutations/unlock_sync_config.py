@@ -1,0 +1,17 @@
+"""unlockSyncConfig."""
+
+from __future__ import annotations
+
+from gql.context import Info
+from gql.errors import payload
+from gql.inputs.sync_configs import SyncConfigIdInput
+from gql.mutations.create_sync_config import SyncConfigPayload
+from gql.types.sync_configs import sync_config_of
+from resolvers import sync_config_states
+
+
+@payload(SyncConfigPayload)
+async def unlock_sync_config(info: Info, input: SyncConfigIdInput) -> SyncConfigPayload:
+    """Takes the lease of a run away."""
+    row = await sync_config_states.unlock(info.context.services, info.context.viewer, input.id)
+    return SyncConfigPayload(sync_config=sync_config_of(row))
