@@ -111,7 +111,7 @@ def count_outcomes(job: Job, kinds: tuple[str, ...] | None) -> int:
     return sum((job.sync or {}).get(COUNTERS[OutcomeKind(kind)], 0) for kind in set(kinds or COUNTERS))
 
 
-def _additions(job: Job, place: tuple[int, str, int]) -> Select[Any]:
+def _additions(job: Job, place: tuple[int, str, int]) -> Select[*tuple[Any, ...]]:
     """The objects of what was empty before the job: all that came before its end are its own."""
     keys = KeyRange(job.range_low or b"", job.range_high)
     _, after, row = place
@@ -130,7 +130,7 @@ def _additions(job: Job, place: tuple[int, str, int]) -> Select[Any]:
     return query if job.finished_at is None else query.where(SyncedObject.first_synced_at <= job.finished_at)
 
 
-def _stored(job_id: int, place: tuple[int, str, int], kinds: tuple[str, ...] | None) -> Select[Any]:
+def _stored(job_id: int, place: tuple[int, str, int], kinds: tuple[str, ...] | None) -> Select[*tuple[Any, ...]]:
     part, _, after = place
     query = (
         select(Outcome.job_id, Outcome.id, Outcome.path, Outcome.row, Outcome.kind, Outcome.message, Outcome.at)
@@ -140,7 +140,7 @@ def _stored(job_id: int, place: tuple[int, str, int], kinds: tuple[str, ...] | N
     return query if kinds is None else query.where(Outcome.kind.in_(kinds))
 
 
-async def _fetch(session: AsyncSession, queries: Sequence[Select[Any]]) -> list[Any]:
+async def _fetch(session: AsyncSession, queries: Sequence[Select[*tuple[Any, ...]]]) -> list[Any]:
     """The rows of queries of one shape, many in one statement, in no order."""
     rows: list[Any] = []
     for start in range(0, len(queries), PARENTS_PER_STATEMENT):

@@ -70,7 +70,7 @@ async def detailed(run: Run, changes: Changes) -> Changes:
                 record = None if row[12] is None else json.loads(row[12])
                 mapped = mapper.map(row[6], record, known.tags, known.metadata, row[8])
             except SkippableError as error:
-                run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING)
+                run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING, whole=not run.plan.read)
                 continue
             if monotonic() - breathed > BREATH_SECONDS:
                 await asyncio.sleep(0)
@@ -182,7 +182,9 @@ async def _gather(answers: Iterable[Awaitable[T]]) -> list[T]:
 
 def _fail(run: Run, changes: Changes, row: ObjectRow, error: RunError) -> None:
     kind, attempts = error_type_of(error)
-    run.ledger.failed(row[3], row[4], row[6], error.message, error_type=kind, attempts=attempts)
+    run.ledger.failed(
+        row[3], row[4], row[6], error.message, error_type=kind, attempts=attempts, whole=not run.plan.read
+    )
     changes.again.add(row[3])
 
 

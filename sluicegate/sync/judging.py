@@ -57,7 +57,7 @@ class Judging:
         if self._next is None:
             return False
         if self._run.plan.only_keys:
-            return bool(self._looked_at)
+            return any(key <= self._run.position.after for key in self._looked_at)
         return self.listed or self._next <= self._run.position.after
 
     async def reopen(self, session: AsyncSession, keys: Sequence[bytes]) -> None:
@@ -70,7 +70,8 @@ class Judging:
         run = self._run
         settled: list[int] = []
         if run.plan.only_keys:
-            keys, self._looked_at = self._looked_at, []
+            keys = [key for key in self._looked_at if key <= run.position.after]
+            self._looked_at = [key for key in self._looked_at if key > run.position.after]
             for start in range(0, len(keys), LETTERS):
                 found = await run_records.open_letters_of(
                     session, run.scope, keys[start : start + LETTERS], before=self._started

@@ -133,8 +133,7 @@ def _diff(
             records = max(1, old[2] + old[3])
             passed.found += records
             passed.unchanged += records
-            if old[3]:
-                run.ledger.kept(entry.key)
+            run.ledger.kept(entry.key)
         else:
             passed.found += 1
             passed.failed.append((entry.key, path[:256]))

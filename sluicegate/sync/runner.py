@@ -125,7 +125,11 @@ async def _import(run: Run) -> None:
         return
     await reconcile(run)
     config = plan.sync_config_id
+    if not plan.only_keys:
+        run.ledger.listed()
     if config is None or plan.only_keys:
+        if run.ledger.waits:
+            await run.commit()
         return
 
     async def note(session: AsyncSession) -> None:
@@ -144,7 +148,6 @@ async def _list(run: Run) -> None:
             await import_page(run, entries, entries[-1].key)
     await import_page(run, [], None)
     run.position.listed = run.progress.listing_complete = True
-    run.ledger.listed()
 
 
 def _end(run: Run) -> RunResult:
