@@ -34,6 +34,7 @@ class Stored:
     etag: str
     modified: str = "2026-01-02T03:04:05.678Z"
     headers: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 class Objects(Protocol):
@@ -208,6 +209,9 @@ class S3Responder:
         stored = self.objects.get(key)
         if stored is None:
             return error(404, "NoSuchKey")
+        if "tagging" in request.query:
+            pairs = (f"<Tag><Key>{name}</Key><Value>{value}</Value></Tag>" for name, value in stored.tags.items())
+            return Reply(200, f"<Tagging><TagSet>{''.join(pairs)}</TagSet></Tagging>".encode())
         tag = f'"{stored.etag}"'
         if request.headers.get("if-match", tag) != tag:
             return error(412, "PreconditionFailed")
