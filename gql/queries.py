@@ -9,6 +9,7 @@ from typing import Annotated
 import strawberry
 
 from gql.context import Info
+from gql.inputs.dead_letters import DeadLetterFilterArgument, dead_letter_criteria
 from gql.inputs.filters import (
     JobFilterArgument,
     StorageFilterArgument,
@@ -22,6 +23,7 @@ from gql.nodes import find_node
 from gql.pagination import After, Before, Connection, First, Last, connect
 from gql.permissions import Scope, requires
 from gql.types.access import ApiKey, Viewer
+from gql.types.dead_letters import DeadLetter
 from gql.types.jobs import Job, job_of
 from gql.types.node import Node
 from gql.types.objects import SyncedObject
@@ -31,7 +33,7 @@ from gql.types.storages import Storage, storage_of
 from gql.types.sync_configs import SyncConfig, sync_config_of
 from models import job_queries, storage_queries, sync_config_queries
 from models.pagination import PageRequest
-from resolvers import access, jobs, projects, providers, storages, sync_configs
+from resolvers import access, dead_letters, jobs, projects, providers, storages, sync_configs
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.ids import split_id
 
@@ -186,6 +188,25 @@ class Query:
             keys=sort_keys(order_by, job_queries.SORTS),
         )
         return connect(page, job_of, partial(jobs.count_jobs, services, viewer, criteria))
+
+    @strawberry.field(
+        description="What the namespace's syncs could not take, newest first.", extensions=requires(Scope.READ)
+    )
+    async def dead_letters(
+        self,
+        info: Info,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
+        filter: DeadLetterFilterArgument = None,
+    ) -> Connection[DeadLetter]:
+        """A page of dead letters."""
+        services, viewer, criteria = info.context.services, info.context.viewer, dead_letter_criteria(filter)
+        page = await dead_letters.list_dead_letters(
+            services, viewer, PageRequest(first, after, last, before), criteria=criteria
+        )
+        return connect(page, DeadLetter.of, partial(dead_letters.count_dead_letters, services, viewer, criteria))
 
     @strawberry.field(description="An object of a dataset.", extensions=requires(Scope.READ))
     async def synced_object(self, info: Info, id: Id) -> SyncedObject | None:

@@ -18,9 +18,11 @@ from gql.mutations import (
     delete_project,
     delete_storage,
     delete_sync_config,
+    discard_dead_letters,
     pause_sync_config,
     preview_storage,
     resume_sync_config,
+    retry_dead_letters,
     revoke_api_key,
     signal_job,
     sync_storage,
@@ -83,6 +85,12 @@ class Mutation:
     trigger_sync = _field(trigger_sync.trigger_sync, Scope.WRITE, "Starts a run of a configuration.")
     confirm_sync = _field(
         confirm_sync.confirm_sync, Scope.WRITE, "Takes over what a run with requireConfirmation has staged."
+    )
+    retry_dead_letters = _field(
+        retry_dead_letters.retry_dead_letters, Scope.WRITE, "Has dead letters looked at again, changed or not."
+    )
+    discard_dead_letters = _field(
+        discard_dead_letters.discard_dead_letters, Scope.WRITE, "Gives dead letters up: nobody has to decide any more."
     )
     sync_storage = _field(sync_storage.sync_storage, Scope.WRITE, "Starts a sync.")
     signal_job = _field(signal_job.signal_job, Scope.WRITE, "Cancels, pauses or resumes a job, or starts it.")

@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import strawberry
 
 from gql.context import Info
+from gql.pagination import After, Connection, First
 from gql.scalars import BigInt
 from gql.types.access import Actor
+from gql.types.batches import Batch, batches_of_job
 from gql.types.enums import JobStatus, JobTrigger
 from gql.types.node import Node, RowView, optional
+from gql.types.outcomes import Kinds, outcomes_of, outcomes_url_of
 from gql.types.previews import DryRunReport, dry_run_report_of
-from gql.types.progress import SyncProgress, progress_of
+from gql.types.progress import Outcome, SyncProgress, progress_of
 from sluicegate.core import actors
 from sluicegate.core.clock import now
 
@@ -100,6 +103,26 @@ class SyncJob(Job):
     dry_run_report: DryRunReport | None = strawberry.field(
         description="What a sync would do; of a finished dry run only."
     )
+
+    @strawberry.field(
+        description="What became of single records, as the run met them: of those that were unchanged or left out, "
+        "only counts are kept. What the first sync of a place added comes in the order of the source."
+    )
+    async def outcomes(
+        self, info: Info, first: First = None, after: After = None, kinds: Kinds = None
+    ) -> Connection[Outcome]:
+        """A page of its outcomes."""
+        return await outcomes_of(info, self.row, first, after, kinds)
+
+    @strawberry.field(description="All outcomes as NDJSON, to be downloaded; the link works for 15 minutes.")
+    def outcomes_url(self, info: Info) -> str:
+        """A signed link."""
+        return outcomes_url_of(info, self.row)
+
+    @strawberry.field(description="Its batches, by number.")
+    async def batches(self, info: Info, first: First = None, after: After = None) -> Connection[Batch]:
+        """A page of its batches."""
+        return await batches_of_job(info, self.row.id, first, after)
 
     @strawberry.field(description="What is synced; an archived storage too.")
     async def storage(self, info: Info) -> Annotated[Storage, strawberry.lazy("gql.types.storages")]:
