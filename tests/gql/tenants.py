@@ -75,6 +75,11 @@ class Tenant:
         """Watches a job to its end. Every state that was seen."""
         return [payload["data"]["job"] async for payload in self.subscribe(WATCH, id=job)]
 
+    async def finished_any(self, job: str) -> None:
+        """Waits for the end of a job of any class."""
+        async for _ in self.subscribe("subscription($id: ID!) { job(id: $id) { status } }", id=job):
+            pass
+
     async def add(self, *rows: Any) -> list[str]:
         """Writes rows as they are. Their global ids."""
         async with self.gateway.services.database.write(self.number) as session:

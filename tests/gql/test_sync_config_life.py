@@ -1,0 +1,293 @@
+"""The life of a sync configuration against a real S3 server: runs, pauses, changes, ends, and who watches."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from models.jobs import Job
+from tests.gql.sync_configs import (
+    CONFIRM,
+    CREATE,
+    DELETE,
+    PAUSE,
+    STATES,
+    TRIGGER,
+    UPDATE,
+    WATCH,
+    ask,
+    change,
+    following,
+    refused,
+    settled,
+    show,
+)
+from tests.gql.tenants import Tenant, number
+from tests.gql.test_removal import removed
+from tests.gql.test_storages import create as create_storage
+from tests.gql.test_storages import s3
+from tests.support.moto_server import MotoServer
+
+OBJECTS = """query($p: ID!, $filter: SyncedObjectFilter) { project(id: $p) { stats { objects missing }
+  objects(filter: $filter) { nodes { path status syncConfig { id } } } } }"""
+
+
+@pytest.fixture
+async def source(tenant: Tenant, moto: MotoServer, bucket: str) -> dict[str, Any]:
+    """What a configuration over three files needs."""
+    moto.put(bucket, {"in/a.png": b"a", "in/b.png": b"b", "in/c.txt": b"c", "elsewhere/x.png": b"x"})
+    storage = (await create_storage(tenant, s3(moto, bucket)))["storage"]["id"]
+    return {"projectId": await tenant.project(), "storageId": storage, "sourcePath": f"{bucket}/in/"}
+
+
+async def new(tenant: Tenant, source: dict[str, Any], **more: Any) -> dict[str, Any]:
+    """A new configuration over the source."""
+    answer = await ask(tenant, CREATE, **{**source, **more})
+    assert answer["errors"] == [], answer["errors"]
+    return answer["syncConfig"]
+
+
+async def objects(tenant: Tenant, project: str, **which: Any) -> dict[str, str]:
+    """Path → status of the objects of a project."""
+    data = await tenant.data(OBJECTS, p=project, filter=which or None)
+    return {node["path"]: node["status"] for node in data["project"]["objects"]["nodes"]}
+
+
+async def run(tenant: Tenant, config: str, **more: Any) -> dict[str, Any]:
+    """Triggers a run and waits for its end; its job."""
+    started = await ask(tenant, TRIGGER, id=config, **more)
+    assert started["errors"] == [], started["errors"]
+    await tenant.finished(started["job"]["id"])
+    return started["job"]
+
+
+async def test_from_the_first_run_to_the_archive(
+    tenant: Tenant, source: dict[str, Any], moto: MotoServer, bucket: str
+) -> None:
+    project = source["projectId"]
+    config = (await new(tenant, source, fileFilters={"extensions": ["png"]}))["id"]
+    first = await settled(tenant, config)
+    assert (first["status"], first["isActive"], first["lastJob"]["status"]) == ("ACTIVE", True, "COMPLETED")
+    assert first["lastSyncAt"] < first["nextSyncAt"]
+    assert await objects(tenant, project) == {"in/a.png": "SYNCED", "in/b.png": "SYNCED"}
+
+    moto.put(bucket, {"in/d.png": b"d"})
+    moto.delete(bucket, "in/a.png")
+    await change(tenant, UPDATE, id=config, fileFilters=None, name="all")
+    await run(tenant, config)
+    assert await objects(tenant, project) == {
+        "in/a.png": "MISSING", "in/b.png": "SYNCED", "in/c.txt": "SYNCED", "in/d.png": "SYNCED",
+    }  # fmt: skip
+    assert await objects(tenant, project, syncConfigId=[config], status=["MISSING"]) == {"in/a.png": "MISSING"}
+
+    paused = await change(tenant, PAUSE, id=config, reason="holidays")
+    assert (paused["status"], paused["isActive"], paused["nextSyncAt"]) == ("PAUSED", False, None)
+    assert paused["pause"] == {"reason": "holidays", "pausedBy": {"kind": "API_KEY", "name": "test"}}
+    error = await refused(tenant, TRIGGER, id=config)
+    assert (error["code"], error["path"]) == ("CONFLICT", ["id"])
+    assert "Resume" in error["message"]
+
+    await change(tenant, STATES["resume"], id=config)
+    resumed = await settled(tenant, config, runs=3)
+    assert (resumed["status"], resumed["pause"]) == ("ACTIVE", None)
+
+    totals = (
+        await tenant.data(
+            """query($id: ID!) { syncConfig(id: $id) { totals { found synced failed bytes skippedRuns durationSeconds }
+              health { healthy stale stalled reason lagSeconds failureRate deadLetters } lock { workerId }
+              resume { cursor objectsProcessed } jobs { totalCount } } }""",
+            id=config,
+        )
+    )["syncConfig"]
+    assert (totals["totals"]["found"], totals["totals"]["synced"], totals["totals"]["failed"]) == (3 + 3 + 3, 4, 0)
+    assert totals["health"].pop("lagSeconds") < 30
+    assert totals["health"] == {
+        "healthy": True, "stale": False, "stalled": False, "reason": None, "failureRate": 0, "deadLetters": 0,
+    }  # fmt: skip
+    assert (totals["lock"], totals["jobs"]["totalCount"]) == (None, 3)
+
+    archived = await change(tenant, STATES["archive"], id=config)
+    assert (archived["status"], archived["nextSyncAt"]) == ("ARCHIVED", None)
+    for query, more in ((UPDATE, {"name": "x"}), (PAUSE, {}), (TRIGGER, {}), (TRIGGER, {"dryRun": True})):
+        assert (await refused(tenant, query, id=config, **more))["code"] == "CONFLICT"
+    for name in ("activate", "resume", "unlock"):
+        assert (await refused(tenant, STATES[name], id=config))["code"] == "CONFLICT"
+    assert len(await objects(tenant, project)) == 4
+
+
+async def test_a_draft_runs_when_it_is_activated(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source, draft=True, mode="ONE_TIME"))["id"]
+    error = await refused(tenant, TRIGGER, id=config)
+    assert error["code"] == "CONFLICT"
+    assert "Activate" in error["message"]
+    assert (await refused(tenant, PAUSE, id=config))["code"] == "CONFLICT"
+    dry = await run(tenant, config, dryRun=True)
+    assert (dry["dryRun"], dry["jobClass"], dry["syncConfig"]) == (True, "SYNC_CONFIG", {"id": config})
+    assert (await show(tenant, config))["runNumber"] == 0
+
+    await change(tenant, STATES["activate"], id=config)
+    done = await settled(tenant, config)
+    assert (done["status"], done["nextSyncAt"], done["isActive"]) == ("COMPLETED", None, False)
+    again = await run(tenant, config)
+    assert again["trigger"] == "MANUAL"
+    assert (await settled(tenant, config, runs=2))["status"] == "COMPLETED"
+    reopened = await change(tenant, UPDATE, id=config, mode="CONTINUOUS")
+    assert reopened["isActive"] is True
+
+
+async def test_a_path_with_objects_is_not_left_unknowingly(tenant: Tenant, source: dict[str, Any], bucket: str) -> None:
+    config = (await new(tenant, source, mode="ONE_TIME"))["id"]
+    await settled(tenant, config)
+    moved = {"id": config, "sourcePath": f"{bucket}/elsewhere/"}
+    error = await refused(tenant, UPDATE, **moved)
+    assert (error["__typename"], error["code"], error["path"]) == ("ConflictError", "CONFLICT", ["sourcePath"])
+    assert "confirmRescan" in error["message"]
+    assert (await change(tenant, UPDATE, **moved, confirmRescan=True))["sourcePath"] == f"{bucket}/elsewhere/"
+    await run(tenant, config)
+    assert await objects(tenant, source["projectId"]) == {
+        "in/a.png": "MISSING", "in/b.png": "MISSING", "in/c.txt": "MISSING", "elsewhere/x.png": "SYNCED",
+    }  # fmt: skip
+
+
+async def test_two_clicks_at_once(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source, draft=True))["id"]
+    both = await asyncio.gather(*(ask(tenant, STATES["activate"], id=config) for _ in range(2)))
+    assert [answer["errors"] for answer in both] == [[], []]
+    await settled(tenant, config)
+    later = "2099-01-01T00:00:00Z"
+    clicks = await asyncio.gather(*(ask(tenant, TRIGGER, id=config, scheduledAt=later) for _ in range(2)))
+    won, lost = sorted(clicks, key=lambda answer: len(answer["errors"]))
+    assert won["errors"] == []
+    (error,) = lost["errors"]
+    assert (error["__typename"], error["code"]) == ("AlreadyRunningError", "ALREADY_RUNNING")
+    assert error["job"] == {"id": won["job"]["id"], "status": "SCHEDULED"}
+
+    paused = await asyncio.gather(*(ask(tenant, PAUSE, id=config, reason=str(click)) for click in range(2)))
+    assert [answer["errors"] for answer in paused] == [[], []]
+    assert paused[0]["syncConfig"]["pause"] == paused[1]["syncConfig"]["pause"]
+    resumed = await asyncio.gather(*(ask(tenant, STATES["resume"], id=config) for _ in range(2)))
+    codes = sorted(error["code"] for answer in resumed for error in answer["errors"])
+    assert codes == ["CONFLICT"]
+    deleted = await asyncio.gather(*(ask(tenant, DELETE, id=config) for _ in range(2)))
+    assert sorted(error["code"] for answer in deleted for error in answer["errors"]) == ["NOT_FOUND"]
+
+
+async def test_a_configuration_is_watched_with_its_run(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source, draft=True))["id"]
+    watched = tenant.subscribe(WATCH, id=config)
+    first = await following(watched)
+    assert (first["status"], first["currentJob"]) == ("DRAFT", None)
+    await change(tenant, STATES["activate"], id=config)
+    states = [first]
+    while states[-1]["lastJob"] is None:
+        states.append(await following(watched))
+    revisions = [state["revision"] for state in states]
+    assert revisions == sorted(revisions)
+    jobs = [state["currentJob"] for state in states if state["currentJob"] is not None]
+    assert {job["status"] for job in jobs} >= {"IN_PROGRESS"}
+    assert [job["revision"] for job in jobs] == sorted(job["revision"] for job in jobs)
+    assert states[-1]["lastJob"]["status"] == "COMPLETED"
+
+    await change(tenant, STATES["archive"], id=config)
+    last = await following(watched)
+    while last["status"] != "ARCHIVED":
+        last = await following(watched)
+    with pytest.raises(StopAsyncIteration):
+        await following(watched)
+
+
+async def test_progress_between_two_changes_of_the_row_is_seen(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source, mode="ONE_TIME"))["id"]
+    await settled(tenant, config)
+    later = await ask(tenant, TRIGGER, id=config, scheduledAt="2099-01-01T00:00:00Z")
+    watched = tenant.subscribe(WATCH, id=config)
+    before = await following(watched)
+    assert before["currentJob"]["id"] == later["job"]["id"]
+    services = tenant.gateway.services
+    async with services.database.read(tenant.number) as session:
+        job = await session.get_one(Job, number(later["job"]["id"]))
+    job.tick, job.sync = 1, {"phase": "IMPORTING", "objectsFound": 7}
+    await services.hub.publish("job", job)
+    shown = await following(watched)
+    assert shown["currentJob"]["sync"] == {"phase": "IMPORTING", "objectsFound": 7, "objectsSynced": 0}
+    assert shown["currentJob"]["revision"] == before["currentJob"]["revision"] + 1
+    assert (shown["revision"], shown["status"]) == (before["revision"], before["status"])
+    await watched.aclose()
+
+
+async def test_a_deleted_configuration_is_gone_at_once(tenant: Tenant, source: dict[str, Any]) -> None:
+    project = source["projectId"]
+    keeps = await new(tenant, source, sourcePath=source["sourcePath"] + "a", mode="ONE_TIME")
+    drops = await new(tenant, source, sourcePath=source["sourcePath"] + "b", mode="ONE_TIME")
+    for config in (keeps["id"], drops["id"]):
+        await settled(tenant, config)
+    job = (await show(tenant, drops["id"]))["lastJob"]["id"]
+    watched = tenant.subscribe(WATCH, id=drops["id"])
+    await following(watched)
+    for config, with_objects in ((keeps["id"], False), (drops["id"], True)):
+        answer = await ask(tenant, DELETE, id=config, deleteObjects=with_objects)
+        assert answer == {"deletedId": config, "errors": []}
+        assert await show(tenant, config) is None
+    with pytest.raises(StopAsyncIteration):
+        await following(watched)
+    removals = await tenant.data('{ jobs(filter: {jobClass: ["REMOVE_SYNC_CONFIG"]}) { nodes { id } } }')
+    for removal in removals["jobs"]["nodes"]:
+        await tenant.finished_any(removal["id"])
+    found = await tenant.data(OBJECTS, p=project)
+    assert found["project"]["objects"]["nodes"] == [{"path": "in/a.png", "status": "SYNCED", "syncConfig": None}]
+    left = await tenant.data("query($id: ID!) { job(id: $id) { status ... on SyncJob { syncConfig { id } } } }", id=job)
+    assert left["job"] == {"status": "COMPLETED", "syncConfig": None}
+
+
+async def test_a_deleted_storage_archives_its_configurations(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source))["id"]
+    await settled(tenant, config)
+    scheduled = await ask(tenant, TRIGGER, id=config, scheduledAt="2099-01-01T00:00:00Z")
+    await tenant.data(
+        "mutation($id: ID!) { deleteStorage(input: {id: $id}) { errors { code } } }", id=source["storageId"]
+    )
+    assert (await show(tenant, config))["status"] == "ARCHIVED"
+    found = await tenant.data("query($id: ID!) { job(id: $id) { status } }", id=scheduled["job"]["id"])
+    assert found["job"]["status"] == "CANCELED"
+
+
+async def test_a_deleted_project_takes_its_configurations_along(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = await new(tenant, source)
+    await settled(tenant, config["id"])
+    await tenant.data(
+        "mutation($id: ID!) { deleteProject(input: {id: $id}) { errors { code } } }", id=source["projectId"]
+    )
+    job = await removed(tenant, "REMOVE_PROJECT")
+    assert (job["status"], job["error"]) == ("COMPLETED", None)
+    assert await show(tenant, config["id"]) is None
+    storage = await tenant.data("query($id: ID!) { storage(id: $id) { deletedAt } }", id=source["storageId"])
+    assert storage["storage"] == {"deletedAt": None}  # it is another project's
+
+
+async def test_what_a_run_staged_is_confirmed(tenant: Tenant, source: dict[str, Any]) -> None:
+    project = source["projectId"]
+    config = (await new(tenant, source, mode="ONE_TIME", requireConfirmation=True))["id"]
+    done = await settled(tenant, config)
+    assert await objects(tenant, project) == {}
+    staged = await objects(tenant, project, status=["STAGED"])
+    assert set(staged.values()) == {"STAGED"}
+    assert len(staged) == 3
+    stats = (await tenant.data(OBJECTS, p=project))["project"]["stats"]
+    assert stats == {"objects": 0, "missing": 0}
+    answer = await ask(tenant, CONFIRM, jobId=done["lastJob"]["id"])
+    assert (answer["errors"], answer["job"]["jobClass"]) == ([], "CONFIRM_SYNC")
+    await tenant.finished(answer["job"]["id"])
+    assert set((await objects(tenant, project)).values()) == {"SYNCED"}
+    error = await refused(tenant, CONFIRM, jobId=done["lastJob"]["id"])
+    assert (error["code"], error["path"]) == ("CONFLICT", ["jobId"])
+    error = await refused(tenant, CONFIRM, jobId=answer["job"]["id"])
+    assert error["code"] == "CONFLICT"
+    assert done["lastJob"]["id"] in error["message"]
+    storage_job = (await tenant.add(*tenant.jobs([{}])))[0]
+    assert (await refused(tenant, CONFIRM, jobId=storage_job))["code"] == "CONFLICT"
+
+
+async def test_nothing_that_is_not_locked_can_be_unlocked(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source, draft=True))["id"]
+    error = await refused(tenant, STATES["unlock"], id=config)
+    assert (error["code"], error["path"]) == ("CONFLICT", ["id"])
