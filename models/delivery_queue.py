@@ -60,13 +60,13 @@ async def note_status(session: AsyncSession, config: SyncConfig, job: Job, *, ca
 
 
 async def note_event(session: AsyncSession, config: SyncConfig, job: Job, event: WebhookEvent) -> None:
-    """Writes a message about the run, if the webhook is to be told. Dry runs are told to nobody.
+    """Writes a message about the run, which is not a dry one, if the webhook is to be told.
 
     A run that goes on after an interruption has started before: it is not told again. SYNC_COMPLETED is the end of
     every run that did not fail, also a canceled one: the message has the status. A message takes the place of
     progress that was not delivered yet.
     """
-    if not wants(config, event) or job.payload.get("dryRun", False):
+    if not wants(config, event):
         return
     if event is WebhookEvent.SYNC_STARTED and await _last_milestone(session, job.id) == event:
         return

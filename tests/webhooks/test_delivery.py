@@ -16,6 +16,7 @@ from models.delivery_health import failing_webhooks
 from models.sync_configs import SyncConfig, SyncConfigStatus
 from sluicegate.core import logging as ours
 from sluicegate.core.ids import encode_id
+from sluicegate.webhooks import sending
 from sluicegate.webhooks.payloads import MAX_BODY_BYTES
 from sluicegate.webhooks.schedule import MAX_ATTEMPTS, WAITS_SECONDS
 from tests.support.command import restored_logging
@@ -56,6 +57,24 @@ async def test_a_message_written_while_the_loop_waits_goes_out_at_once(hooks: Ho
     async with hooks.delivering(look=3600.0):
         await hooks.ended(await hooks.batch(hook))
         await hooks.ended(await hooks.batch(hook, number=2))
+
+
+async def test_what_found_no_place_goes_out_when_one_is_free(local_hooks: Hooks) -> None:
+    hook = await local_hooks.hook()
+    batches = [await local_hooks.batch(hook, number=number) for number in range(1, 20)]
+    async with local_hooks.delivering(look=3600.0):
+        for batch in batches:
+            await local_hooks.ended(batch)
+
+
+async def test_a_first_attempt_under_way_is_no_failure(local_hooks: Hooks) -> None:
+    hook = await local_hooks.hook()
+    local_hooks.receiver.say("/hook", Stall())
+    await local_hooks.batch(hook)
+    async with local_hooks.delivering(close=0.01):
+        await local_hooks.receiver.wait("/hook")
+        async with local_hooks.database.read(ALL) as session:
+            assert await failing_webhooks(session, [hook.config_id]) == {}
 
 
 async def test_attempts_are_spread_over_hours_and_then_end(hooks: Hooks) -> None:
@@ -151,10 +170,13 @@ async def test_what_is_not_2xx_is_tried_again(local_hooks: Hooks, fault: str) ->
     ],
     ids=["huge", "cut", "endless"],
 )
-async def test_the_body_of_an_answer_is_nothing_to_wait_for(local_hooks: Hooks, answer: Reply) -> None:
+async def test_the_body_of_an_answer_is_nothing_to_wait_for(
+    local_hooks: Hooks, monkeypatch: pytest.MonkeyPatch, answer: Reply
+) -> None:
+    monkeypatch.setattr(sending, "_DRAIN_SECONDS", 3600.0)  # what is too long or has no end is not even begun
     hook = await local_hooks.hook()
     local_hooks.receiver.say("/hook", answer)
-    async with local_hooks.delivering():
+    async with local_hooks.delivering(timeout=0.5):
         await local_hooks.ended(await local_hooks.batch(hook))
     assert len(local_hooks.receiver.taken) == 1
 
