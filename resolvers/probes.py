@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.storages import Storage
-from resolvers import checks, warnings
+from models.sync_configs import SyncConfig
+from resolvers import checks, sync_config_source, warnings
 from resolvers.access import Viewer
 from resolvers.connections import Connection, connection, naming, run_checks, stored_secrets
 from resolvers.services import Services
 from resolvers.storages import find_storage
+from resolvers.sync_configs import find_sync_config
 from sluicegate.core.errors import ErrorCode, InvalidError, RetriableError
 from sluicegate.providers.base import Check, CheckStatus, ProviderType
 from sluicegate.sync.file_filters import FileFilters, base_of_prefix, compile_filters
@@ -70,30 +72,54 @@ async def validate_storage(
 
 
 async def preview_storage(
-    services: Services, viewer: Viewer, global_id: str, first: int, *, file_filters: FileFilters | None = None
+    services: Services,
+    viewer: Viewer,
+    global_id: str,
+    first: int,
+    *,
+    file_filters: FileFilters | None = None,
+    sync_config_id: str | None = None,
 ) -> StoragePreview:
     """What a sync would take, by `file_filters` where given and else by the storage's own.
 
-    Raises InvalidError, NotFoundError, LimitError and the provider's RunError.
+    `sync_config_id`: of a configuration of the storage, by its path, its filters and its mode instead. Raises
+    InvalidError, NotFoundError, LimitError and the provider's RunError.
     """
     checks.check_between(first, 0, MAX_PREVIEW, ("first",))
     storage = await find_storage(services, viewer, global_id)
-    filters = filters_of_storage(storage) if file_filters is None else await _tried(storage, file_filters)
+    config = None if sync_config_id is None else await _config_of(services, viewer, storage, sync_config_id)
+    filters = await _filters(storage, config, file_filters)
+    prefix, recursive = (b"", storage.recursive_scan) if config is None else (config.range_low, True)
     with naming(storage.type), services.places.take(viewer.namespace.id):
         async with services.sync.open_provider(storage) as provider:
             try:
-                found = await preview(provider, filters, recursive=storage.recursive_scan, first=first)
+                found = await preview(provider, filters, recursive=recursive, first=first, prefix=prefix)
             except TimeoutError:
                 raise RetriableError(
                     f"The source did not list anything within {MAX_SECONDS:.0f} seconds.",
                     code=ErrorCode.PROVIDER_UNAVAILABLE,
                 ) from None
     if not found.listed:
-        return StoragePreview(found, [warnings.of_nothing_listed(storage)])
-    return StoragePreview(found, warnings.of_nothing_imported(found, tried=file_filters is not None))
+        empty = warnings.of_nothing_listed(storage) if config is None else warnings.of_empty_path(config.source_path)
+        return StoragePreview(found, [empty])
+    tried = file_filters is not None or config is not None
+    return StoragePreview(found, warnings.of_nothing_imported(found, tried=tried))
 
 
-async def _tried(storage: Storage, given: FileFilters) -> Filters:
+async def _config_of(services: Services, viewer: Viewer, storage: Storage, global_id: str) -> SyncConfig:
+    path = ("syncConfigId",)
+    config = await find_sync_config(services, viewer, global_id, path=path)
+    if config.storage_id != storage.id:
+        raise InvalidError("This configuration reads another storage.", path=path)
+    return config
+
+
+async def _filters(storage: Storage, config: SyncConfig | None, given: FileFilters | None) -> Filters:
+    if config is not None:
+        stored = config.file_filters if given is None else given.to_json()
+        return await sync_config_source.compiled(stored, config.range_low, reads_records=not config.use_blob_urls)
+    if given is None:
+        return filters_of_storage(storage)
     return await asyncio.to_thread(
         compile_filters,
         given,

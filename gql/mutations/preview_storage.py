@@ -23,7 +23,11 @@ class PreviewStorageInput:
     id: strawberry.ID = strawberry.field(description="Which storage.")
     first: int = strawberry.field(default=25, description="How many objects to show, at most 1,000.")
     file_filters: FileFiltersInput | None = strawberry.field(
-        default=None, description="Try these instead of the stored ones, which is regexFilter."
+        default=None,
+        description="Try these instead of the stored ones: regexFilter, or the fileFilters of the configuration.",
+    )
+    sync_config_id: strawberry.ID | None = strawberry.field(
+        default=None, description="As this configuration of the storage does it: its path, its filters, its mode."
     )
 
 
@@ -52,7 +56,12 @@ async def preview_storage(info: Info, input: PreviewStorageInput) -> PreviewStor
     """Lists some of a source."""
     filters = None if input.file_filters is None else file_filters_of(input.file_filters)
     seen = await probes.preview_storage(
-        info.context.services, info.context.viewer, input.id, input.first, file_filters=filters
+        info.context.services,
+        info.context.viewer,
+        input.id,
+        input.first,
+        file_filters=filters,
+        sync_config_id=input.sync_config_id,
     )
     found = seen.found
     return PreviewStoragePayload(

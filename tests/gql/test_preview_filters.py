@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from sluicegate.core.ids import encode_id
+from tests.gql.sync_configs import made
 from tests.gql.tenants import Tenant
 from tests.gql.test_storages import create, s3
 from tests.support.moto_server import MotoServer
@@ -97,3 +99,26 @@ async def test_a_rule_that_means_nothing_is_invalid(
     assert (error["code"], error["path"]) == ("INVALID", ["fileFilters", *path])
     assert (found["items"], found["listed"]) == ([], 0)
     assert error["message"].count(".") >= 2, "a reason, and how to mend it"
+
+
+async def test_a_configuration_is_previewed_by_its_path_its_filters_and_its_mode(tenant: Tenant, storage: str) -> None:
+    config = (await made(tenant, storage, sourcePath="raw", fileFilters={"includePatterns": ["/*.cr2"]}, draft=True))[
+        "id"
+    ]
+
+    async def seen(**more: Any) -> dict[str, Any]:
+        given = {"id": storage, "syncConfigId": config, **more}
+        return (await tenant.data(PREVIEW, input=given))["previewStorage"]
+
+    found = await seen()
+    assert (imported(found), found["listed"], counts(found)) == ({"raw/a.cr2"}, 3, {"include_patterns": 2})
+    assert imported(await seen(fileFilters={"includePatterns": ["x/*"]})) == {"raw/x/a.jpg"}
+    nothing = await seen(fileFilters={"extensions": ["tif"]})
+    assert [warning["path"] for warning in nothing["warnings"]] == [["fileFilters", "extensions"]]
+    records = (await made(tenant, storage, sourcePath="raw", useBlobUrls=False, draft=True))["id"]
+    assert [warning["path"] for warning in (await seen(syncConfigId=records))["warnings"]] == [["useBlobUrls"]]
+    other = await tenant.storage()
+    (error,) = (await seen(id=other))["errors"]
+    assert (error["code"], error["path"]) == ("INVALID", ["syncConfigId"])
+    (error,) = (await seen(syncConfigId=encode_id("SyncConfig", 2**40)))["errors"]
+    assert (error["code"], error["path"]) == ("NOT_FOUND", ["syncConfigId"])

@@ -55,6 +55,7 @@ IDS = {
     "Mutation.deleteStorage.input.id": ["Storage"],
     "Mutation.validateStorage.input.id": ["Storage"],
     "Mutation.previewStorage.input.id": ["Storage"],
+    "Mutation.previewStorage.input.syncConfigId": ["SyncConfig"],
     "Mutation.createSyncConfig.input.projectId": ["Project"],
     "Mutation.createSyncConfig.input.storageId": ["Storage"],
     "Mutation.updateSyncConfig.input.id": ["SyncConfig"],

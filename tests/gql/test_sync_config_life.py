@@ -5,6 +5,9 @@ from typing import Any
 
 import pytest
 
+from models.database import ALL
+from models.job_state import claim
+from models.job_transitions import JobEvent, apply
 from models.jobs import Job
 from tests.gql.sync_configs import (
     CONFIRM,
@@ -291,3 +294,92 @@ async def test_nothing_that_is_not_locked_can_be_unlocked(tenant: Tenant, source
     config = (await new(tenant, source, draft=True))["id"]
     error = await refused(tenant, STATES["unlock"], id=config)
     assert (error["code"], error["path"]) == ("CONFLICT", ["id"])
+
+
+LOCK = "query($id: ID!) { syncConfig(id: $id) { lock { workerId acquiredAt expiresAt } health { stalled healthy } } }"
+
+
+async def hold(tenant: Tenant, job: str) -> None:
+    """Lets a worker that is not there take a scheduled job."""
+    async with tenant.gateway.services.database.write(ALL) as session:
+        await apply(session, number(job), JobEvent.DUE)
+        assert await claim(session, number(job), worker_id="elsewhere") is not None
+
+
+async def lock_of(tenant: Tenant, config: str) -> dict[str, Any] | None:
+    return (await tenant.data(LOCK, id=config))["syncConfig"]["lock"]
+
+
+@pytest.fixture
+async def held(tenant: Tenant, source: dict[str, Any]) -> dict[str, str]:
+    """A configuration with a run that another worker is at."""
+    config = (await new(tenant, source))["id"]
+    await settled(tenant, config)
+    job = (await ask(tenant, TRIGGER, id=config, scheduledAt="2099-01-01T00:00:00Z"))["job"]["id"]
+    await hold(tenant, job)
+    return {"config": config, "job": job}
+
+
+async def test_a_run_under_way_is_shown_and_guarded(
+    tenant: Tenant, source: dict[str, Any], held: dict[str, str], bucket: str
+) -> None:
+    config, job = held["config"], held["job"]
+    shown = await show(tenant, config)
+    assert (shown["status"], shown["runNumber"], shown["currentJob"]) == (
+        "IN_PROGRESS", 2, {"id": job, "status": "IN_PROGRESS"},
+    )  # fmt: skip
+    lock = await lock_of(tenant, config)
+    assert lock is not None
+    assert (lock["workerId"], lock["acquiredAt"] < lock["expiresAt"]) == ("elsewhere", True)
+
+    error = await refused(tenant, TRIGGER, id=config)
+    assert (error["code"], error["job"]["id"]) == ("ALREADY_RUNNING", job)
+    changes: list[tuple[str, Any]] = [
+        ("sourcePath", f"{bucket}/elsewhere/"), ("fileFilters", {"extensions": ["png"]}), ("useBlobUrls", False),
+        ("schemaMapping", {"mappings": [{"target": "k", "targetType": "FIELD", "source": {"type": "FOLDER_PATH"}}]}),
+    ]  # fmt: skip
+    for name, value in changes:
+        error = await refused(tenant, UPDATE, id=config, confirmRescan=True, **{name: value})
+        assert (error["code"], error["path"]) == ("CONFLICT", [name])
+        assert "Pause" in error["message"]
+    assert (await change(tenant, UPDATE, id=config, name="after", batchSize=9))["batchSize"] == 9
+
+
+async def test_a_pause_stops_the_run_and_a_resume_goes_on(tenant: Tenant, held: dict[str, str]) -> None:
+    config, job = held["config"], held["job"]
+    paused = await change(tenant, PAUSE, id=config, reason="later")
+    assert (paused["status"], paused["currentJob"]) == ("PAUSED", {"id": job, "status": "PAUSED"})
+    # The worker that was at it may still write.
+    assert (await refused(tenant, UPDATE, id=config, fileFilters={"extensions": ["png"]}))["code"] == "CONFLICT"
+    await change(tenant, STATES["unlock"], id=config)
+    assert await lock_of(tenant, config) is None
+    assert (await refused(tenant, STATES["unlock"], id=config))["code"] == "CONFLICT"
+    await change(tenant, UPDATE, id=config, fileFilters={"extensions": ["png"]})
+    resumed = await change(tenant, STATES["resume"], id=config)
+    assert (resumed["status"], resumed["currentJob"]["status"]) in (("IN_PROGRESS", "QUEUED"), ("ACTIVE", "QUEUED"))
+    await tenant.finished(job)
+    done = await show(tenant, config)
+    assert (done["status"], done["lastJob"]) == ("ACTIVE", {"id": job, "status": "COMPLETED"})
+
+
+async def test_an_unlocked_run_goes_on_elsewhere(tenant: Tenant, held: dict[str, str]) -> None:
+    unlocked = await change(tenant, STATES["unlock"], id=held["config"])
+    assert unlocked["currentJob"]["status"] == "QUEUED"
+    states = await tenant.finished(held["job"])
+    assert states[-1]["status"] == "COMPLETED"
+
+
+async def test_an_archive_cancels_the_run(tenant: Tenant, held: dict[str, str]) -> None:
+    archived = await change(tenant, STATES["archive"], id=held["config"])
+    assert (archived["status"], archived["currentJob"]["status"]) == ("ARCHIVED", "CANCELING")
+
+
+async def test_a_run_is_paused_and_resumed_as_a_job_too(tenant: Tenant, held: dict[str, str]) -> None:
+    signal = """mutation($id: ID!, $signal: JobSignal!) { signalJob(input: {id: $id, signal: $signal}) {
+      job { status } errors { code } } }"""
+    paused = (await tenant.data(signal, id=held["job"], signal="PAUSE"))["signalJob"]
+    assert paused == {"job": {"status": "PAUSED"}, "errors": []}
+    await change(tenant, STATES["unlock"], id=held["config"])
+    resumed = (await tenant.data(signal, id=held["job"], signal="RESUME"))["signalJob"]
+    assert resumed == {"job": {"status": "QUEUED"}, "errors": []}
+    assert (await tenant.finished(held["job"]))[-1]["status"] == "COMPLETED"
