@@ -86,14 +86,14 @@ async def _ended(session: AsyncSession, config: SyncConfig, job: Job) -> SyncCon
         columns["current_job_id"] = None
     if job.started_at is not None:
         listed = _listed_everything(job)
-        columns |= {"last_job_id": job.id, "last_sync_at": job.finished_at, **_count(config, job)}
+        columns |= {"last_job_id": job.id, **_count(config, job)}
         if status is JobStatus.FAILED:
             columns |= {
                 "last_error": (job.error_message or "")[:MAX_LAST_ERROR],
                 "consecutive_failures": config.consecutive_failures + 1,
             }
         elif succeeded:
-            columns |= {"last_error": None, "consecutive_failures": 0}
+            columns |= {"last_error": None, "consecutive_failures": 0, "last_sync_at": job.finished_at}
             if listed:
                 columns["listed_at"] = job.finished_at
     config = await move(session, config, _EVENTS[status], at=job.updated_at, **columns)
