@@ -20,6 +20,7 @@ RUNS = (
     ("Reading large tables", ("tables",)),
     ("GraphQL requests", ("graphql",)),
     ("Live deliveries", ("fanout",)),
+    ("Schedules", ("schedule",)),
 )
 HEAD = """# Measured
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import and_, delete, func, or_, select, update
+from sqlalchemy import and_, case, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.job_scopes import SCOPE, scope_of, scopes_under_way
@@ -68,14 +68,15 @@ async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> Due:
 
 async def next_due(session: AsyncSession, *, after: datetime) -> datetime | None:
     """The first moment after `after` at which a job may become due; None when there is none."""
-    moments = [
-        await session.scalar(select(func.min(column)).where(UNFINISHED_SQL, Job.status.in_(statuses), column > after))
+    comes = [
+        func.min(case((and_(Job.status.in_(statuses), column > after), column)))
         for column, statuses in (
             (Job.scheduled_at, (JobStatus.SCHEDULED,)),
             (Job.not_before, (JobStatus.QUEUED,)),
             (Job.lease_expires_at, _LEASED),
         )
     ]
+    moments = (await session.execute(select(*comes).select_from(Job).where(UNFINISHED_SQL))).one()
     return min((moment for moment in moments if moment is not None), default=None)
 
 

@@ -74,14 +74,15 @@ async def start_due(session: AsyncSession, *, at: datetime) -> Started:
     rows = (await session.execute(query)).all()
     result = Started(taken=len(rows))
     begin: list[tuple[SyncConfig, JobTrigger]] = []
-    told = await _told_of(session, [config for config, _ in rows])
+    configs = [config for config, _ in rows]
+    told, scheduled = await _told_of(session, configs), await _scheduled(session, configs)
     for config, settings in rows:
         slot = config.next_sync_at
         assert slot is not None
         result.lag = max(result.lag, (at - slot).total_seconds())
         events = bool(settings.get(EVENT_QUEUE))
         if config.current_job_id is not None:
-            await _overlap(session, config, result, at)
+            await _overlap(session, config, result, at, waits=config.current_job_id in scheduled)
         elif not (events and lists_seldom(config, at)):
             begin.append((config, JobTrigger.SCHEDULE))
         elif config.id in told:
@@ -95,18 +96,23 @@ async def start_due(session: AsyncSession, *, at: datetime) -> Started:
     return result
 
 
-async def _overlap(session: AsyncSession, config: SyncConfig, result: Started, at: datetime) -> None:
-    """The run before has not ended. One that only waits for a time to come is the run that is due now."""
-    assert config.current_job_id is not None
-    waits = await session.scalar(
-        select(Job.id).where(Job.id == config.current_job_id, Job.status == JobStatus.SCHEDULED)
-    )
-    if waits is not None:
-        await job_requests.run_scheduled(session, waits, at=at)
+async def _overlap(session: AsyncSession, config: SyncConfig, result: Started, at: datetime, *, waits: bool) -> None:
+    """The run before has not ended. One that only `waits` for a time to come is the run that is due now."""
+    if waits:
+        assert config.current_job_id is not None
+        await job_requests.run_scheduled(session, config.current_job_id, at=at)
         result.started += 1
     elif config.mode == SyncMode.SCHEDULED:
         config.skipped_runs += 1
         result.skipped.append(config.id)
+
+
+async def _scheduled(session: AsyncSession, configs: Sequence[SyncConfig]) -> set[int]:
+    """The runs of the configurations that wait for a time that someone gave."""
+    runs = [config.current_job_id for config in configs if config.current_job_id is not None]
+    if not runs:
+        return set()
+    return set(await session.scalars(select(Job.id).where(Job.id.in_(runs), Job.status == JobStatus.SCHEDULED)))
 
 
 async def _told_of(session: AsyncSession, configs: Sequence[SyncConfig]) -> set[int]:

@@ -34,11 +34,22 @@ class Reconciler:
 
     async def tick(self, at: datetime) -> datetime | None:
         """Makes due jobs QUEUED and gives them tickets. Returns when, by the rows, the next look is worth it."""
+        async with self._database.read(ALL) as session:
+            # Nothing to do is the usual case: it then takes no write lock, and one look says so.
+            come = await job_leases.due_schedules(session, at=at, limit=1)
+            gone = await job_leases.lapsed_cancels(session, at=at, limit=1)
+            if not come and not gone:
+                due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
+                following = await job_leases.next_due(session, after=at)
+                return await self._deliver(due, following, at)
         await self._change(job_leases.due_schedules, job_state.make_due, at)
         await self._change(job_leases.lapsed_cancels, job_state.stopped, at)
         async with self._database.read(ALL) as session:
             due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
             following = await job_leases.next_due(session, after=at)
+        return await self._deliver(due, following, at)
+
+    async def _deliver(self, due: job_leases.Due, following: datetime | None, at: datetime) -> datetime | None:
         await self._engine.deliver(due.jobs)
         if due.waiting:
             # What they wait for may end in another process, which tells nobody.
@@ -62,11 +73,7 @@ class Reconciler:
                 return total
 
     async def _change(self, find: _Finder, change: Callable[..., Awaitable[Job]], at: datetime) -> None:
-        """Reads first: nothing to do, the usual case, then takes no write lock."""
         while True:
-            async with self._database.read(ALL) as session:
-                if not await find(session, at=at, limit=1):
-                    return
             async with self._announcer.write(self._database) as session:
                 found = await find(session, at=at, limit=_CHUNK, lock=True)
                 for job_id in found:
