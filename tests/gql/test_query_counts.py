@@ -10,8 +10,9 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from models.database import Database
+from models.outcomes import Outcome
 from sluicegate.core.ids import encode_id
-from tests.gql.tenants import Tenant, number
+from tests.gql.tenants import START, Tenant, number
 
 FEW, MANY = 2, 7
 
@@ -35,7 +36,10 @@ def counted(database: Database) -> Generator[list[str]]:
 
 # Each connection of the schema, and every nested field of its nodes.
 STORAGE = "id title status project { name } lastSyncJob { id } jobs(first: 2) { totalCount nodes { id } }"
-JOB = "id status ... on SyncJob { storage { title project { name } } syncConfig { name } sync { phase } }"
+JOB = (
+    "id status ... on SyncJob { storage { title project { name } } syncConfig { name } sync { phase } outcomesUrl "
+    "outcomes(first: 2) { totalCount nodes { path kind } } batches(first: 2) { totalCount nodes { number } } }"
+)
 CONFIG = (
     "id name lock { workerId } resume { cursor objectsProcessed } health { healthy deadLetters } currentJob { id } "
     "lastJob { id } project { name } storage { title } jobs(first: 2) { totalCount nodes { id } } "
@@ -73,6 +77,15 @@ LISTS = {
     "SyncConfig.deadLetters": (
         f"query($n: Int!, $c: ID!) {{ syncConfig(id: $c) {{ deadLetters(first: $n) {{ nodes {{ {LETTER} }} }} }} }}"
     ),
+    "SyncJob.batches": (
+        "query($n: Int!, $j: ID!) { job(id: $j) { ... on SyncJob { "
+        f"batches(first: $n) {{ nodes {{ {BATCH} }} }} }} }} }}"
+    ),
+    "SyncJob.outcomes": (
+        "query($n: Int!, $j: ID!) { job(id: $j) { ... on SyncJob { "
+        "outcomes(first: $n) { nodes { path row kind at } } } } }"
+    ),
+    "Query.deadLetters": f"query($n: Int!) {{ deadLetters(first: $n) {{ totalCount nodes {{ {LETTER} }} }} }}",
     "Project.objects": (
         f"query($n: Int!, $p: ID!) {{ project(id: $p) {{ objects(first: $n) {{ nodes {{ {OBJECT} }} }} }} }}"
     ),
@@ -97,12 +110,14 @@ async def filled(tenant: Tenant) -> dict[str, Any]:
     await tenant.add(*tenant.jobs(jobs))
     objects = await tenant.add(*tenant.objects(projects[0], first[0], [f"{index}.txt" for index in range(MANY)]))
     configs = await tenant.add(*tenant.configs(projects[0], first[0], MANY), *tenant.configs(projects[1], first[0], 2))
-    of = {"storage_id": number(first[0]), "project_id": number(projects[0])}
+    of = {"storage_id": number(first[0]), "project_id": number(projects[0]), "sync": {"derivedAdditions": True}}
     await tenant.add(*tenant.jobs([{**of, "sync_config_id": number(config)} for config in [*configs] * 2]))
     jobs_of = await tenant.add(*tenant.jobs([{**of, "sync_config_id": number(configs[0])}] * MANY))
     await tenant.add(*tenant.deliveries(configs[0], jobs_of[0], MANY))
+    outcomes = [Outcome(job_id=number(job), path="p", row=0, kind="FAILED", at=START) for job in jobs_of[:2] * MANY]
+    await tenant.add(*outcomes)
     await tenant.add(*tenant.dead_letters(projects[0], first[0], configs[0], MANY))
-    return {"p": projects[0], "s": first[0], "c": configs[0], "ids": objects}
+    return {"p": projects[0], "s": first[0], "c": configs[0], "j": jobs_of[0], "ids": objects}
 
 
 def connections_of_the_schema() -> set[str]:
@@ -127,7 +142,14 @@ async def test_statements_do_not_grow_with_rows(tenant: Tenant, filled: dict[str
     query, database = LISTS[name], tenant.gateway.services.database
     counts: list[list[str]] = []
     for size in (FEW, MANY):
-        variables = {"n": size, "p": filled["p"], "s": filled["s"], "c": filled["c"], "ids": filled["ids"][:size]}
+        variables = {
+            "n": size,
+            "p": filled["p"],
+            "s": filled["s"],
+            "c": filled["c"],
+            "j": filled["j"],
+            "ids": filled["ids"][:size],
+        }
         with counted(database) as statements:
             data = await tenant.data(query, **{key: value for key, value in variables.items() if f"${key}:" in query})
         found: Any = next(iter(data.values()))

@@ -31,10 +31,13 @@ from tests.gql.tenants import START, Tenant, number
 CORE = schema._schema
 ABSENT = 2**40
 
+EVERY_KIND = [
+    "Project", "Storage", "SyncConfig", "Job", "SyncedObject", "DeadLetter", "Batch", "Namespace", "ApiKey",
+]  # fmt: skip
 # Every input of type ID, and whose ids it takes. A new one must be added here, and is then tested with the others.
 IDS = {
-    "Query.node.id": ["Project", "Storage", "SyncConfig", "Job", "SyncedObject", "Namespace", "ApiKey"],
-    "Query.nodes.ids": ["Project", "Storage", "SyncConfig", "Job", "SyncedObject", "Namespace", "ApiKey"],
+    "Query.node.id": EVERY_KIND,
+    "Query.nodes.ids": EVERY_KIND,
     "Query.project.id": ["Project"],
     "Query.storage.id": ["Storage"],
     "Query.storages.projectId": ["Project"],
@@ -43,6 +46,9 @@ IDS = {
     "Query.syncConfigs.filter.storageId": ["Storage"],
     "Query.job.id": ["Job"],
     "Query.syncedObject.id": ["SyncedObject"],
+    "Query.deadLetters.filter.syncConfigId": ["SyncConfig"],
+    "Query.deadLetters.filter.storageId": ["Storage"],
+    "Query.deadLetters.filter.projectId": ["Project"],
     "Query.jobs.filter.id": ["Job"],
     "Query.jobs.filter.storageId": ["Storage"],
     "Query.jobs.filter.projectId": ["Project"],
@@ -69,11 +75,22 @@ IDS = {
     "Mutation.confirmSync.input.jobId": ["Job"],
     "Mutation.syncStorage.input.id": ["Storage"],
     "Mutation.signalJob.input.id": ["Job"],
+    "Mutation.retryDeadLetters.input.ids": ["DeadLetter"],
+    "Mutation.retryDeadLetters.input.filter.syncConfigId": ["SyncConfig"],
+    "Mutation.retryDeadLetters.input.filter.storageId": ["Storage"],
+    "Mutation.retryDeadLetters.input.filter.projectId": ["Project"],
+    "Mutation.discardDeadLetters.input.ids": ["DeadLetter"],
+    "Mutation.discardDeadLetters.input.filter.syncConfigId": ["SyncConfig"],
+    "Mutation.discardDeadLetters.input.filter.storageId": ["Storage"],
+    "Mutation.discardDeadLetters.input.filter.projectId": ["Project"],
     "Mutation.createApiKey.input.namespaceIds": ["Namespace"],
     "Mutation.revokeApiKey.input.id": ["ApiKey"],
     "Subscription.job.id": ["Job"],
     "Subscription.storage.id": ["Storage"],
     "Subscription.syncConfig.id": ["SyncConfig"],
+    "Subscription.deadLetters.filter.syncConfigId": ["SyncConfig"],
+    "Subscription.deadLetters.filter.storageId": ["Storage"],
+    "Subscription.deadLetters.filter.projectId": ["Project"],
 }
 # What else an input needs to get as far as its ids.
 GIVEN: dict[str, Any] = {
@@ -147,11 +164,15 @@ async def others(other_tenant: Tenant) -> dict[str, str]:
         )
     )  # fmt: skip
     (found,) = await other_tenant.add(*other_tenant.objects(project, storage, ["theirs.txt"]))
+    (letter,) = await other_tenant.add(*other_tenant.dead_letters(project, storage, config, 1))
+    await other_tenant.add(*other_tenant.deliveries(config, scheduled, 1))
+    batches = await other_tenant.data("query($id: ID!) { syncConfig(id: $id) { batches { nodes { id } } } }", id=config)
+    batch = batches["syncConfig"]["batches"]["nodes"][0]["id"]
     keys = await other_tenant.data("{ apiKeys { id name } viewer { namespace { id } } }")
     key = next(key["id"] for key in keys["apiKeys"] if key["name"] == "test")
     return {
         "Project": project, "Storage": storage, "SyncConfig": config, "Job": scheduled, "SyncedObject": found,
-        "ApiKey": key, "Namespace": keys["viewer"]["namespace"]["id"],
+        "ApiKey": key, "Namespace": keys["viewer"]["namespace"]["id"], "DeadLetter": letter, "Batch": batch,
     }  # fmt: skip
 
 
@@ -183,16 +204,17 @@ async def test_the_owner_gets_another_answer(other_tenant: Tenant, others: Mappi
 async def test_lists_hold_nothing_of_another_tenant(tenant: Tenant, others: Mapping[str, str]) -> None:
     found = await tenant.data(
         "{ projects { totalCount nodes { id } } storages { totalCount nodes { id } } jobs { totalCount nodes { id } } "
-        "syncConfigs { totalCount nodes { id } } }"
+        "syncConfigs { totalCount nodes { id } } deadLetters { totalCount nodes { id } } }"
     )
-    assert found == {name: {"totalCount": 0, "nodes": []} for name in ("projects", "storages", "jobs", "syncConfigs")}
+    lists = ("projects", "storages", "jobs", "syncConfigs", "deadLetters")
+    assert found == {name: {"totalCount": 0, "nodes": []} for name in lists}
     assert others["ApiKey"] not in json.dumps(await tenant.data("{ apiKeys { id } }"))
 
 
 async def state_of(owner: Tenant, ids: Mapping[str, str]) -> dict[str, Any]:
     return await owner.data(
         """query($project: ID!, $storage: ID!, $config: ID!, $job: ID!) {
-          syncConfig(id: $config) { name status revision }
+          syncConfig(id: $config) { name status revision deadLetters { nodes { status } } }
           project(id: $project) { name updatedAt stats { objects } storages { totalCount } }
           storage(id: $storage) { title deletedAt revision project { id } jobs { totalCount } }
           job(id: $job) { status revision } apiKeys { id revokedAt } }""",
@@ -286,6 +308,9 @@ async def test_a_key_that_only_reads_changes_nothing(tenant: Tenant, other_tenan
     mine["ApiKey"] = keys["createApiKey"]["apiKey"]["id"]
     (mine["Job"],) = await tenant.add(*tenant.jobs([{}]))
     mine["SyncConfig"] = (await made(tenant, mine["Storage"], projectId=mine["Project"], draft=True))["id"]
+    (mine["DeadLetter"],) = await tenant.add(
+        *tenant.dead_letters(mine["Project"], mine["Storage"], mine["SyncConfig"], 1)
+    )
     reader = replace(tenant, key=keys["createApiKey"]["secret"])
     before = await state_of(tenant, mine)
     mutations = CORE.mutation_type
