@@ -35,7 +35,7 @@ REGISTRY_HOSTS = [
 ]
 
 ROW = re.compile(r"^\| (?P<field>[^|]+) \| (?P<schema>[^|]+) \| (?P<state>[^|]+) \|(?P<note>[^|]*)\|$")
-STATES = {"now", "sync configurations", "exports", "providers", "job control"}
+STATES = {"now", "exports", "providers", "job control"}
 PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ ;]+)", re.MULTILINE)
 
 
