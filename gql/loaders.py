@@ -10,6 +10,7 @@ from strawberry.dataloader import DataLoader
 from gql.content import base_url
 from models import (
     dead_letter_queries,
+    delivery_health,
     delivery_queries,
     job_queries,
     object_queries,
@@ -58,6 +59,7 @@ class Loaders:
         self.sync_configs: DataLoader[int, SyncConfig | None] = self._loader(sync_config_queries.sync_configs_by_id)
         self.checkpoints: DataLoader[int, Checkpoint | None] = self._loader(sync_config_queries.checkpoints_by_job)
         self.quarantined: DataLoader[int, int] = self._loader(sync_config_queries.quarantined_by_config)
+        self.webhook_failures: DataLoader[int, str | None] = self._loader(delivery_health.webhook_failures)
         self.batches: DataLoader[int, Delivery | None] = self._loader(delivery_queries.batches_by_id)
         self.dead_letters: DataLoader[int, DeadLetter | None] = self._loader(dead_letter_queries.dead_letters_by_id)
         self.objects: DataLoader[int, SyncedObject | None] = self._loader(object_queries.objects_by_id)

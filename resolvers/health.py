@@ -13,6 +13,7 @@ GRACE = timedelta(seconds=60)
 """How much later than it should a run may end."""
 
 _AT_WORK = frozenset({JobStatus.IN_PROGRESS, JobStatus.CANCELING})
+_AT_REST = frozenset({SyncConfigStatus.PAUSED, SyncConfigStatus.ARCHIVED, SyncConfigStatus.DRAFT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +32,15 @@ class Health:
         return self.reason is None
 
 
-def health(config: SyncConfig, job: Job | None, *, at: datetime) -> Health:
-    """How a configuration is at a moment. `job`: its current one."""
+def health(config: SyncConfig, job: Job | None, webhook: str | None = None, *, at: datetime) -> Health:
+    """How a configuration is at a moment. `job`: its current one. `webhook`: why that fails; None: it does not."""
     stalled = _stalled(job, at)
     stale = _stale(config, job, at, stalled=stalled is not None)
     lag = None if config.last_sync_at is None else max(0.0, (at - config.last_sync_at).total_seconds())
     tried = config.total_synced + config.total_failed
-    reason = _ended_badly(config) or stalled or (_late(config) if stale else None)
+    if config.status in _AT_REST:
+        webhook = None
+    reason = _ended_badly(config) or stalled or (_late(config) if stale else None) or webhook
     return Health(stale, stalled is not None, reason, lag, config.total_failed / tried if tried else 0.0)
 
 
@@ -45,7 +48,7 @@ def _ended_badly(config: SyncConfig) -> str | None:
     last = f" The last error: {config.last_error}" if config.last_error else ""
     if config.status == SyncConfigStatus.SUSPENDED:
         return f"Suspended after {config.consecutive_failures} failed runs in a row.{last}"
-    if config.status in (SyncConfigStatus.PAUSED, SyncConfigStatus.ARCHIVED, SyncConfigStatus.DRAFT):
+    if config.status in _AT_REST:
         return None
     if config.consecutive_failures == 1 or config.status == SyncConfigStatus.FAILED:
         return f"The last run failed.{last}"
@@ -76,7 +79,11 @@ def _expected(config: SyncConfig) -> datetime:
     """When the second run after the last good end, or after it was made, should have ended."""
     since = config.last_sync_at or config.created_at
     if config.cron is None:
-        return since + 2 * timedelta(seconds=config.polling_interval_seconds)
+        turn = timedelta(seconds=config.polling_interval_seconds)
+        if config.next_sync_at is not None and not config.consecutive_failures:
+            # A source that tells of its changes is listed less often: the next turn says how often.
+            turn = max(turn, config.next_sync_at - since)
+        return since + 2 * turn
     return next_cron(config.cron, config.time_zone, next_cron(config.cron, config.time_zone, since))
 
 

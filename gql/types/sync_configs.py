@@ -164,7 +164,8 @@ class SyncConfig(RowView, Node):
         """Judged when it is asked for."""
         job = await _job(self, info, self.row.current_job_id)
         quarantined = await info.context.loaders.quarantined.load(self.row.id)
-        return health_of(health(self.row, job, at=now()), quarantined)
+        webhook = await info.context.loaders.webhook_failures.load(self.row.id)
+        return health_of(health(self.row, job, webhook, at=now()), quarantined)
 
     @strawberry.field(description="The run that waits or is under way; null when none does.")
     async def current_job(self, info: Info) -> SyncJob | None:

@@ -53,8 +53,8 @@ show(
     {
         "SYNC_STARTED": "A run began.",
         "SYNC_PROGRESS": "A run goes on; told now and then, not for every object.",
-        "SYNC_COMPLETED": "A run ended, perhaps with records that failed.",
-        "SYNC_FAILED": "A run ended with an error, or was canceled.",
+        "SYNC_COMPLETED": "A run ended, perhaps with records that failed, or was canceled.",
+        "SYNC_FAILED": "A run failed.",
         "BATCH_READY": "A batch of objects was written.",
     },
     description="What a webhook is told.",

@@ -77,8 +77,8 @@ class SyncHealth:
     """A configuration's health."""
 
     healthy: bool = strawberry.field(
-        description="Neither stale nor stalled, not suspended, and the last run did not fail. What is not to run "
-        "(DRAFT, PAUSED, ARCHIVED) is healthy."
+        description="Neither stale nor stalled, not suspended, the last run did not fail, and its webhook takes its "
+        "messages. What is not to run (DRAFT, PAUSED, ARCHIVED) is healthy."
     )
     stale: bool = strawberry.field(
         description="No run ended well within the last two intervals, or the last two times of its cron, and a minute; "
