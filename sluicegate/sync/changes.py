@@ -31,6 +31,11 @@ class Changes:
     )
     again: set[bytes] = field(default_factory=set[bytes])
 
+    def only(self, places: Sequence[int]) -> Changes:
+        """Those at these places, yet without details."""
+        rows, before = self.rows, self.before
+        return Changes([rows[at] for at in places], [before[at] for at in places], again=self.again)
+
     def count(self, run: Run) -> None:
         """Adds them to the run's counters and tells its ledger."""
         progress, ledger, before = run.progress, run.ledger, self.before
@@ -54,10 +59,13 @@ class Changes:
         if config is None:
             await catalogue.upsert(session, self.rows)
             return
-        rows: list[DetailedRow] = [
-            (*row, config, *detail)
-            for row, detail in zip(self.rows, self.details or [(None, None, None)] * len(self.rows), strict=True)
-        ]
+        if self.details:
+            rows: list[DetailedRow] = [
+                (*row, config, fields, blobs, content)
+                for row, (fields, blobs, content) in zip(self.rows, self.details, strict=True)
+            ]
+        else:
+            rows = [(*row, config, None, None, None) for row in self.rows]
         if not run.plan.require_confirmation:
             await catalogue.upsert_detailed(session, rows)
             return

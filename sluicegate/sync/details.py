@@ -19,7 +19,6 @@ from sluicegate.providers.base import Entry
 from sluicegate.sync.changes import Changes
 from sluicegate.sync.filters import BREATH_SECONDS
 from sluicegate.sync.ledger import MAPPING, error_type_of
-from sluicegate.sync.mapping import Mapped
 from sluicegate.sync.run import Run
 
 MAX_FAILURES_IN_A_ROW = 5
@@ -28,7 +27,7 @@ MAX_FAILURES_IN_A_ROW = 5
 T = TypeVar("T")
 _AnswerT = TypeVar("_AnswerT")
 _Identity = tuple[int, bytes, int]
-_PLAIN = Mapped(None, None)
+_PAUSE_MASK = 31
 
 
 class _Told(NamedTuple):
@@ -36,9 +35,6 @@ class _Told(NamedTuple):
 
     tags: Mapping[str, str] | None
     metadata: Mapping[str, str] | None
-
-
-_NOTHING_TOLD = _Told(None, None)
 
 
 async def detailed(run: Run, changes: Changes) -> Changes:
@@ -49,49 +45,68 @@ async def detailed(run: Run, changes: Changes) -> Changes:
     plan, mapper = run.plan, run.plan.mapper
     if not changes.rows or (mapper is None and not plan.skip_duplicates):
         return changes
-    kept = Changes(again=changes.again)
-    hashes: list[str | None] = [None] * len(changes.rows)
-    chosen: Sequence[int] = range(len(changes.rows))
+    if not plan.skip_duplicates and not plan.asks:
+        return await _mapped(run, changes, None, {})
+    hashes: list[str | None] | None = None
     if plan.skip_duplicates:
-        chosen, hashes = await _unique(run, changes)
+        changes, hashes = await _unique(run, changes)
     told: dict[bytes, _Told | RunError] = {}
     if mapper is not None and (mapper.needs_tags or mapper.needs_metadata):
-        keys = list(dict.fromkeys(changes.rows[place][3] for place in chosen))
+        keys = list(dict.fromkeys(row[3] for row in changes.rows))
         told = dict(zip(keys, await _ask_all(run, keys, lambda key: _tell(run, key)), strict=True))
+    return await _mapped(run, changes, hashes, told)
+
+
+async def _mapped(
+    run: Run, changes: Changes, hashes: Sequence[str | None] | None, told: Mapping[bytes, _Told | RunError]
+) -> Changes:
+    """The changes with what the mapping makes of them. This is done for every object, so it keeps to locals."""
+    mapper = run.plan.mapper
+    if hashes is None:
+        hashes = [None] * len(changes.rows)
+    if mapper is None:
+        changes.details = [(None, None, content) for content in hashes]
+        return changes
+    make, failed = mapper.map, set[int]()
+    details: list[tuple[str | None, str | None, str | None]] = []
     breathed = monotonic()
-    for place in chosen:
-        row, mapped = changes.rows[place], _PLAIN
-        if mapper is not None:
-            known = told.get(row[3], _NOTHING_TOLD)
+    for place, (row, content) in enumerate(zip(changes.rows, hashes, strict=True)):
+        tags = metadata = record = None
+        if told:
+            known = told[row[3]]
             if isinstance(known, RunError):
-                _fail(run, kept, row, known)
+                _fail(run, changes, row, known)
+                failed.add(place)
                 continue
-            try:
-                record = None if row[12] is None else json.loads(row[12])
-                mapped = mapper.map(row[6], record, known.tags, known.metadata, row[8])
-            except SkippableError as error:
-                run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING, whole=not run.plan.read)
-                continue
-            if monotonic() - breathed > BREATH_SECONDS:
-                await asyncio.sleep(0)
-                breathed = monotonic()
-        kept.rows.append(row)
-        kept.before.append(changes.before[place])
-        kept.details.append((mapped.fields, mapped.blobs, hashes[place]))
+            tags, metadata = known
+        try:
+            if row[12] is not None:
+                record = json.loads(row[12])
+            fields, blobs = make(row[6], record, tags, metadata, row[8])
+        except SkippableError as error:
+            run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING)
+            failed.add(place)
+            continue
+        details.append((fields, blobs, content))
+        if not place & _PAUSE_MASK and monotonic() - breathed > BREATH_SECONDS:
+            await asyncio.sleep(0)
+            breathed = monotonic()
+    kept = changes if not failed else changes.only([at for at in range(len(changes.rows)) if at not in failed])
+    kept.details = details
     return kept
 
 
-async def _unique(run: Run, changes: Changes) -> tuple[list[int], list[str | None]]:
-    """The places of rows whose content the project does not have under another identity, and the hashes of all."""
+async def _unique(run: Run, changes: Changes) -> tuple[Changes, list[str | None]]:
+    """The rows whose content the project does not have under another identity, and the hash of each."""
     found = await _hashes(run, changes.rows)
-    hashes = [None if isinstance(content, RunError) else content for content in found]
+    wanted = list(dict.fromkeys(content for content in found if isinstance(content, str)))
     async with run.database.read(ALL) as session:
-        wanted = list(dict.fromkeys(content for content in hashes if content is not None))
         held = await content_hashes.holders(session, run.plan.project_id, wanted)
     holders: dict[str, set[_Identity]] = {}
     for content, storage_id, key, number in held:
         holders.setdefault(content, set()).add((storage_id, key, number))
     chosen: list[int] = []
+    hashes: list[str | None] = []
     for place, row in enumerate(changes.rows):
         content = found[place]
         if isinstance(content, RunError):
@@ -104,7 +119,8 @@ async def _unique(run: Run, changes: Changes) -> tuple[list[int], list[str | Non
             continue
         others.add(identity)
         chosen.append(place)
-    return chosen, hashes
+        hashes.append(content)
+    return changes.only(chosen), hashes
 
 
 async def _hashes(run: Run, rows: Sequence[ObjectRow]) -> list[str | RunError]:

@@ -102,8 +102,7 @@ def plan_of_config(
     if config.schema_mapping is not None:
         mapper = compile_mapping(config.schema_mapping, base=base, object_schema=object_schema)
         digest = _hash([config.schema_mapping, object_schema])
-    # What was made by another mapping is to be made again.
-    full_sync = bool(payload.get("fullSync")) or digest != config.mapping_digest
+    full_sync = bool(payload.get("fullSync"))
     parts = [
         config.id, config.project_id, [keys.low.hex(), keys.high and keys.high.hex()], given.to_json(), digest,
         config.use_blob_urls, config.on_update, config.on_delete, config.skip_duplicates,
@@ -135,7 +134,8 @@ def plan_of_config(
         only_keys=bool(payload.get("onlyKeys")),
         max_missing_fraction=config.max_missing_fraction,
         checkpoint_frequency=config.checkpoint_frequency,
-        full_sync=full_sync,
+        # What was made by another mapping is to be made again.
+        full_sync=full_sync or digest != config.mapping_digest,
         dry_run=bool(payload.get("dryRun")),
         allow_mass_missing=bool(payload.get("allowMassMissing")),
     )
