@@ -27,6 +27,7 @@ _NAMES = {
 _FORMAT = "Five fields, for example 30 2 * * 1-5: minute, hour, day of the month, month, weekday; or @hourly, @daily."
 # The clocks of no zone are put forward or back by more.
 _SHIFT = timedelta(hours=25)
+_NO_SHIFT = timedelta()
 
 
 def check_cron(expression: str, path: tuple[str, ...] = ("cron",)) -> None:
@@ -76,12 +77,22 @@ def _goes_on(expression: str) -> bool:
 
 
 def _moments(expression: str, zone: ZoneInfo, after: datetime, *, fold: int) -> Iterator[datetime]:
-    """The moments of the local times that match, from a day before `after` on, in order."""
-    local = after.astimezone(zone).replace(tzinfo=None) - _SHIFT
+    """The moments of the local times that match, in order: all that are later than `after`, and few before."""
+    local = after.astimezone(zone).replace(tzinfo=None) - _shift_around(after, zone)
     matches = croniter(expression, local, ret_type=datetime)
     while True:
         wall: datetime = matches.get_next(datetime)
         yield _moment(wall, zone, fold)
+
+
+def _shift_around(moment: datetime, zone: ZoneInfo) -> timedelta:
+    """By how much clocks are put forward or back within a day of a moment; mostly not at all.
+
+    A local time that much earlier may come after the moment. Going back further would cost: an expression of every
+    minute has 1,500 times in a day, and every configuration's next start is looked for in a transaction.
+    """
+    offsets = [(moment + by).astimezone(zone).utcoffset() or _NO_SHIFT for by in (-_SHIFT, _NO_SHIFT, _SHIFT)]
+    return max(offsets) - min(offsets)
 
 
 def _moment(wall: datetime, zone: ZoneInfo, fold: int) -> datetime:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from models.config_slots import following_slot
 from models.sync_configs import SyncConfig, SyncMode
+from sluicegate.core import schedules
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.schedules import check_cron, check_time_zone, next_cron
 from tests.jobs.configs import utc
@@ -52,6 +53,22 @@ def test_a_zone_whose_clocks_change_by_half_an_hour() -> None:
 def test_a_zone_that_skipped_a_whole_day() -> None:
     # Samoa had no 2011-12-30: at the end of the 29th, 10:00 UTC, it became the 31st.
     assert following("0 12 * * *", "Pacific/Apia", "2011-12-29T00:00", 2) == ["12-29T22:00", "12-30T10:00"]
+
+
+@pytest.mark.parametrize(("after", "most"), [("2026-05-05T10:01", 8), ("2026-10-25T00:15", 200)])
+def test_the_next_of_many_moments_is_found_in_few_steps(after: str, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Every configuration's next start is looked for in a transaction: a day of minutes would be 1,500 steps each.
+    steps = 0
+
+    class Counting(schedules.croniter):
+        def get_next(self, *args: object, **options: object) -> object:
+            nonlocal steps
+            steps += 1
+            return super().get_next(*args, **options)  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr(schedules, "croniter", Counting)
+    assert next_cron("* * * * *", BERLIN, utc(after)) == utc(after) + timedelta(minutes=1)
+    assert 0 < steps <= most
 
 
 @given(
