@@ -18,6 +18,7 @@ from sluicegate.core.net import Connector
 from sluicegate.providers import s3
 from sluicegate.providers.base import CheckStatus, EventBatch, ObjectEvent, Provider
 from sluicegate.providers.s3 import events
+from sluicegate.providers.s3 import queue as sqs
 from sluicegate.providers.s3.credentials import credential_source
 from sluicegate.providers.s3.queue import Queue, queue_region
 from sluicegate.providers.s3.settings import Settings
@@ -347,6 +348,50 @@ async def test_many_queues_take_turns_and_leave_connections_to_the_rest(server: 
     assert asked == [20] * events.MAX_WAITING + [1, 1, 1, 20]
 
 
+async def test_a_queue_that_never_ends_its_answer_holds_no_turn(
+    server: S3Responder, source: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A trickle of bytes would pass every limit between two reads, and 32 such queues would silence all others.
+    monkeypatch.setattr(events, "WAIT_SECONDS", 0)
+    monkeypatch.setattr(events, "BRIEF_SECONDS", 0)
+    monkeypatch.setattr(sqs, "ANSWER_SECONDS", 0.1)
+    server.always = Stall()
+    async with source.open() as provider:
+        turns = events.turns_of(source.connector)
+        async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+            for _ in range(events.MAX_WAITING + 1):
+                group.create_task(_times_out(provider))
+        async with asyncio.timeout(1), turns.turn():
+            pass
+
+
+async def _times_out(provider: Provider) -> None:
+    with pytest.raises(RetriableError) as caught:
+        await first_batch(provider)
+    assert caught.value.provider_code == "TIMEOUT"
+
+
+async def test_a_low_ceiling_is_waited_for_outside_of_a_turn(
+    server: S3Responder, source: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = events.Turns(1)
+    monkeypatch.setattr("sluicegate.providers.s3.provider.turns_of", lambda _: turns)
+    server.always = received(records(record("a")))
+    waits = asyncio.Event()
+
+    class Slow(Throttle):
+        async def request(self) -> None:
+            waits.set()
+            await asyncio.Event().wait()
+
+    async with source.open() as provider, source.open(throttle=Slow()) as slow:
+        task = asyncio.create_task(first_batch(slow))
+        await waits.wait()
+        async with asyncio.timeout(5):
+            assert (await first_batch(provider)).events == created(b"a")
+        task.cancel()
+
+
 def sqs_error(status: int, code: str, message: str = "") -> Reply:
     return Reply(status, json.dumps({"__type": f"com.amazonaws.sqs#{code}", "message": message}).encode())
 
@@ -377,6 +422,7 @@ REFUSALS: list[Case] = [
     (Reply(200, b"[]"), FatalError, ErrorCode.PROVIDER_REFUSED, "MALFORMED_ANSWER"),
     (Reply(200, b'{"Messages": [7]}'), FatalError, ErrorCode.PROVIDER_REFUSED, "MALFORMED_ANSWER"),
     (Reply(200, b'{"Messages": [{}]}'), FatalError, ErrorCode.PROVIDER_REFUSED, "MALFORMED_ANSWER"),
+    (received(*["{}"] * 11), FatalError, ErrorCode.PROVIDER_REFUSED, "MALFORMED_ANSWER"),
     (Reply(200, b'{"Messages": 7}'), FatalError, ErrorCode.PROVIDER_REFUSED, "MALFORMED_ANSWER"),
 ]
 

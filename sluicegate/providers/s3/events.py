@@ -59,6 +59,7 @@ def turns_of(connector: Connector) -> Turns:
 async def listen(queue: Queue, turns: Turns, bucket: str, prefix: bytes) -> AsyncGenerator[EventBatch, None]:
     """A batch for each answer with messages, also when none of them is an event. Raises RunError."""
     while True:
+        await queue.pace()  # before its turn: a low ceiling must not hold up the other queues
         async with turns.turn() as seconds:
             asked = monotonic()
             messages = await queue.receive(seconds)

@@ -6,9 +6,10 @@ client, for the reasons of `sts`: it reads the environment, and its connections 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, cast
 
 import aiohttp
@@ -25,7 +26,10 @@ from sluicegate.providers.s3.target import DEFAULT_REGION
 from sluicegate.providers.throttle import Throttle
 
 MAX_MESSAGES = 10
-MAX_ANSWER = 16 * 1024 * 1024
+MAX_ANSWER = 4 * 1024 * 1024
+"""Bytes of an answer: ten messages of 256 KiB, the most that any sender of S3's events writes, and their escapes."""
+ANSWER_SECONDS = 15.0
+"""For an answer to come as a whole, besides the wait for messages: a server that trickles would never end."""
 _REGION = re.compile(
     r"(?:^|\.)sqs(?:-fips)?\.([a-z0-9-]+)\.(?:vpce\.)?(?:amazonaws\.com(?:\.cn)?|api\.aws)$"
     r"|^([a-z0-9-]+)\.queue\.amazonaws\.com$"
@@ -64,13 +68,22 @@ class Queue:
     async def receive(self, wait_seconds: int) -> list[Message]:
         """Up to 10 messages, as soon as there is one and at most after the wait (≤ 20 s). Raises RunError.
 
-        Each stays in the queue, invisible for as long as the queue is set to, until it is deleted.
+        Each stays in the queue, invisible for as long as the queue is set to, until it is deleted. Callers wait for
+        `pace` first.
         """
-        found = await self.call("ReceiveMessage", MaxNumberOfMessages=MAX_MESSAGES, WaitTimeSeconds=wait_seconds)
+        wanted = {"MaxNumberOfMessages": MAX_MESSAGES, "WaitTimeSeconds": wait_seconds}
+        found = await self._ask("ReceiveMessage", wanted, wait_seconds + ANSWER_SECONDS)
         try:
-            return [Message(str(each["ReceiptHandle"]), str(each["Body"])) for each in found.get("Messages") or ()]
+            messages = [Message(str(each["ReceiptHandle"]), str(each["Body"])) for each in found.get("Messages") or ()]
         except (TypeError, KeyError):
-            raise _unreadable("ReceiveMessage") from None
+            messages = None
+        if messages is None or len(messages) > MAX_MESSAGES:
+            raise _unreadable("ReceiveMessage")
+        return messages
+
+    async def pace(self) -> None:
+        """Waits for as long as the storage's ceiling of requests asks for."""
+        await self._throttle.request()
 
     async def delete(self, receipts: Sequence[str]) -> int:
         """Deletes up to 10 messages; how many stayed, which then come again. Raises RunError."""
@@ -83,16 +96,20 @@ class Queue:
 
     async def call(self, action: str, **values: Any) -> dict[str, Any]:
         """One request and its answer. Raises RunError."""
-        await self._throttle.request()
-        credentials = await self._credentials.get()
+        await self.pace()
+        return await self._ask(action, values, ANSWER_SECONDS)
+
+    async def _ask(self, action: str, values: Mapping[str, Any], seconds: float) -> dict[str, Any]:
         body = json.dumps({"QueueUrl": self._url, **values}).encode()
         host = self._endpoint.host_port_subcomponent or ""
         headers = {"content-type": "application/x-amz-json-1.0", "x-amz-target": f"AmazonSQS.{action}"}
         scope = Scope(self._region, "sqs")
-        signed = sign_headers("POST", host, "/", "", credentials, scope, now(), headers=headers, body=body)
         try:
-            async with self._connector.request("POST", self._endpoint, headers=signed, data=body) as response:
-                text = await read_bounded(response, MAX_ANSWER)
+            async with asyncio.timeout(seconds):
+                credentials = await self._credentials.get()
+                signed = sign_headers("POST", host, "/", "", credentials, scope, now(), headers=headers, body=body)
+                async with self._connector.request("POST", self._endpoint, headers=signed, data=body) as response:
+                    text = await read_bounded(response, MAX_ANSWER)
         except (TimeoutError, aiohttp.ClientError, OSError) as error:
             raise transport_error(error, host) from None
         if response.status != _OK:
