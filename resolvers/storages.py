@@ -9,7 +9,6 @@ from typing import Any
 from models import (
     config_transitions,
     job_queries,
-    object_queries,
     project_queries,
     removal,
     storage_queries,
@@ -25,6 +24,7 @@ from resolvers.access import Viewer
 from resolvers.connections import Connection, connection, refuse_failed, run_checks, sample, seal, stored_secrets
 from resolvers.live import STORAGE
 from resolvers.services import Services
+from resolvers.storage_places import guard_place
 from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ConflictError, InvalidError, NotFoundError
@@ -43,7 +43,6 @@ DEFAULTS: Mapping[str, Any] = {
 
 MAX_PRESIGN_TTL = 32_767
 _LEAVES_OUT = ("regex_filter", "use_blob_urls", "recursive_scan")
-_PLACE = {ProviderType.S3: ("bucket", "prefix", "s3_endpoint"), ProviderType.LOCAL: ("path",)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +156,7 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
             raise ConflictError("Another request changed the connection at the same time: look at it and try again.")
         if given.project_id is not None:
             await _require_project(session, columns["project_id"], given.project_id)
-        await _guard_place(session, storage, opened, columns, confirmed=given.confirm_rescan)
+        await guard_place(session, storage, opened, columns, confirmed=given.confirm_rescan)
         if columns.get("project_id", storage.project_id) != storage.project_id:
             # What was read of its files went into the other project.
             await removal.forget_files(session, [storage.id])
@@ -171,6 +170,7 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
                 session, project_id=storage.project_id, type_=storage.type, besides=storage.id
             )
         await _touch(services, session, storage)
+        services.jobs.announce(session)
     return SavedStorage(storage, _warnings(opened, found, others) if opened is not None else [])
 
 
@@ -227,28 +227,6 @@ async def _tried(opened: Connection, options: Mapping[str, Any]) -> list[warning
 
 def _warnings(opened: Connection, found: Sequence[warnings.Notice], others: Sequence[Storage]) -> list[warnings.Notice]:
     return [*found, *warnings.of_overlap(opened.kind, opened.plain, others)]
-
-
-async def _guard_place(
-    session: AsyncSession, storage: Storage, opened: Connection | None, columns: Mapping[str, Any], *, confirmed: bool
-) -> None:
-    """Refuses to point a storage elsewhere unknowingly: its next sync would mark all that it has as missing."""
-    moved = "projectId" if columns.get("project_id", storage.project_id) != storage.project_id else None
-    path: tuple[str, ...] = ("projectId",)
-    for name in _PLACE[ProviderType(storage.type)] if opened is not None else ():
-        assert opened is not None
-        if (opened.plain.get(name) or None) != (storage.settings.get(name) or None):
-            moved, path = camel(name), ("provider", opened.kind.value.lower(), camel(name))
-    if moved is None:
-        return
-    if await storage_queries.has_unfinished_jobs(session, storage.id):
-        raise ConflictError(f"{moved} cannot change while a sync waits or runs: cancel it first.", path=path)
-    if not confirmed and await object_queries.has_objects(session, storage.id, storage.project_id):
-        raise ConflictError(
-            f"The storage has objects from where {moved} leads now; the next sync would not find them there.",
-            path=path,
-            hint="Give confirmRescan: true if that is wanted, or create another storage.",
-        )
 
 
 async def _require_project(session: AsyncSession, number: int, global_id: str) -> None:

@@ -17,7 +17,7 @@ from resolvers import warnings
 from resolvers.access import Viewer
 from resolvers.connections import naming
 from resolvers.services import Services
-from sluicegate.core.errors import ErrorCode, NotFoundError, NotSynchronizableError, RetriableError
+from sluicegate.core.errors import ErrorCode, NotFoundError, NotSynchronizableError, RetriableError, RunError
 from sluicegate.core.ids import decode_id
 from sluicegate.core.text import text_of_key
 from sluicegate.providers import registry
@@ -105,11 +105,23 @@ async def compiled(stored: Mapping[str, Any] | None, low: bytes, *, reads_record
     )
 
 
-async def look_at(services: Services, viewer: Viewer, source: Source, source_path: str) -> list[warnings.Notice]:
+async def look_at(
+    services: Services, viewer: Viewer, source: Source, source_path: str, *, required: bool = True
+) -> list[warnings.Notice]:
     """What of the source will surprise: that it is empty, or that nothing would be taken.
 
-    Raises the provider's RunError: what is not there, or cannot be reached, is no source. Raises LimitError.
+    Raises the provider's RunError: what is not there, or cannot be reached, is no source; unless it is not `required`:
+    rules can be mended while the source is away. Raises LimitError.
     """
+    try:
+        return await _looked_at(services, viewer, source, source_path)
+    except RunError:
+        if required:
+            raise
+        return []
+
+
+async def _looked_at(services: Services, viewer: Viewer, source: Source, source_path: str) -> list[warnings.Notice]:
     with naming(source.storage.type), services.places.take(viewer.namespace.id):
         seen = await _sample(services, source)
         if not seen.listed:

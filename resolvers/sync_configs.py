@@ -153,7 +153,7 @@ async def update_sync_config(
     if moves or any(merged[name] != getattr(before, name) for name in _OF_SOURCE):
         path = before.source_path if source_path is None else source_path
         source = await _changed_source(services, viewer, before, path, merged)
-        found = await sync_config_source.look_at(services, viewer, source, path)
+        found = await sync_config_source.look_at(services, viewer, source, path, required=moves)
     hook = await _changed_webhook(services, before, columns)
     async with services.database.write(viewer.namespace.id) as session:
         config = present(await config_transitions.lock(session, before.id), global_id)

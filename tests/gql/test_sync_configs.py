@@ -6,8 +6,22 @@ from typing import Any
 import pytest
 
 from sluicegate.core.ids import encode_id
-from tests.gql.sync_configs import CREATE, DELETE, STATES, UPDATE, ask, change, create, made, refused, show
+from tests.gql.sync_configs import (
+    CREATE,
+    DELETE,
+    STATES,
+    TRIGGER,
+    UPDATE,
+    ask,
+    change,
+    create,
+    made,
+    refused,
+    settled,
+    show,
+)
 from tests.gql.tenants import Tenant, number
+from tests.gql.test_storages import UPDATE as UPDATE_STORAGE
 from tests.gql.test_storages import create as create_storage
 from tests.gql.test_storages import s3
 from tests.support.moto_server import MotoServer
@@ -301,3 +315,25 @@ async def test_lists_filters_and_orders(tenant: Tenant, storage: str) -> None:
     assert found["storage"]["syncConfigs"] == {"totalCount": 2, "nodes": [{"name": "a"}, {"name": "b"}]}
     assert found["project"]["syncConfigs"]["nodes"] == [{"name": "b"}]
     assert [node["name"] for node in found["nodes"]] == ["a", "b", "c"]
+
+
+async def test_configurations_follow_a_storage_that_is_pointed_elsewhere(tenant: Tenant, storage: str) -> None:
+    config = (await made(tenant, storage, sourcePath="in", mode="ONE_TIME"))["id"]
+    await settled(tenant, config)
+    narrower = {"id": storage, "provider": {"local": {"path": "in"}}}
+    error = await refused(tenant, UPDATE_STORAGE, **narrower)
+    assert (error["code"], error["path"]) == ("CONFLICT", ["provider", "local", "path"])
+    assert "confirmRescan" in error["message"]
+    (tenant.folder / "out").mkdir()
+    outside = {"id": storage, "provider": {"local": {"path": "out"}}, "confirmRescan": True}
+    error = await refused(tenant, UPDATE_STORAGE, **outside)
+    assert (error["code"], error["path"]) == ("CONFLICT", ["provider", "local", "path"])
+    assert "'in'" in error["message"]
+    assert (await ask(tenant, UPDATE_STORAGE, **narrower, confirmRescan=True))["errors"] == []
+    # The same folder, by shorter names: its files are found again under these.
+    await tenant.finished((await ask(tenant, TRIGGER, id=config))["job"]["id"])
+    found = await tenant.data(
+        "query($id: ID!) { syncConfig(id: $id) { project { objects { nodes { path status } } } } }", id=config
+    )
+    paths = {node["path"]: node["status"] for node in found["syncConfig"]["project"]["objects"]["nodes"]}
+    assert paths == {"in/a.png": "MISSING", "in/b.csv": "MISSING", "a.png": "SYNCED", "b.csv": "SYNCED"}
