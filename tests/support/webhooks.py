@@ -14,7 +14,7 @@ from sqlalchemy import select
 from models.database import ALL, Database
 from models.deliveries import BatchStatus, Delivery, WebhookEvent
 from models.delivery_queue import announce, new_message_id
-from models.jobs import Job
+from models.jobs import Job, JobStatus
 from models.objects import SyncedObject
 from models.sync_configs import SyncConfig
 from sluicegate.core.crypto import SecretBox, new_secret_key
@@ -109,6 +109,7 @@ class Hooks:
             )
             job = Job(
                 namespace_id=config.namespace_id, job_class="SYNC_CONFIG", sync_config_id=config.id, run_id="run",
+                status=JobStatus.COMPLETED,
                 project_id=config.project_id, storage_id=config.storage_id,
             )  # fmt: skip
             session.add(job)
