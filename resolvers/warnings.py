@@ -69,9 +69,7 @@ def of_shared_sources(storages: Sequence[Storage], configs: Sequence[SyncConfig]
 
 def of_empty_path(source_path: str) -> Notice:
     """A warning that nothing is where a configuration is to read."""
-    what = "Nothing is stored there yet."
-    if source_path:
-        what = f"Nothing is stored under {source_path!r} yet: it is compared with the start of the names, as text."
+    what = f"Nothing is stored under {source_path!r} yet." if source_path else "Nothing is stored there yet."
     return Notice(EMPTY_PREFIX, what, ("sourcePath",))
 
 

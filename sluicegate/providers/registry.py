@@ -109,7 +109,7 @@ _SPECS = {
     spec.type: spec
     for spec in (
         ProviderSpec(
-            ProviderType.S3, "Amazon S3 and compatible", "sluicegate.providers.s3", "bucket/prefix", _S3, _S3_SOURCES
+            ProviderType.S3, "Amazon S3 and compatible", "sluicegate.providers.s3", "bucket/folder", _S3, _S3_SOURCES
         ),
         ProviderSpec(ProviderType.LOCAL, "Local folder", "sluicegate.providers.local", "folder/path", frozenset()),
     )

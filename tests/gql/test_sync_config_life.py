@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from models.database import ALL
-from models.job_state import claim
+from models.job_state import Claim, claim, finish
 from models.job_transitions import JobEvent, apply
-from models.jobs import Job
+from models.jobs import Job, JobStatus
 from tests.gql.sync_configs import (
     CONFIRM,
     CREATE,
@@ -21,9 +21,11 @@ from tests.gql.sync_configs import (
     ask,
     change,
     following,
+    made,
     refused,
     settled,
     show,
+    until,
 )
 from tests.gql.tenants import Tenant, number
 from tests.gql.test_removal import removed
@@ -220,8 +222,8 @@ async def test_progress_between_two_changes_of_the_row_is_seen(tenant: Tenant, s
 
 async def test_a_deleted_configuration_is_gone_at_once(tenant: Tenant, source: dict[str, Any]) -> None:
     project = source["projectId"]
-    keeps = await new(tenant, source, sourcePath=source["sourcePath"] + "a", mode="ONE_TIME")
-    drops = await new(tenant, source, sourcePath=source["sourcePath"] + "b", mode="ONE_TIME")
+    keeps = await new(tenant, source, sourcePath=source["sourcePath"] + "a*", mode="ONE_TIME")
+    drops = await new(tenant, source, sourcePath=source["sourcePath"] + "b*", mode="ONE_TIME")
     for config in (keeps["id"], drops["id"]):
         await settled(tenant, config)
     job = (await show(tenant, drops["id"]))["lastJob"]["id"]
@@ -383,3 +385,46 @@ async def test_a_run_is_paused_and_resumed_as_a_job_too(tenant: Tenant, held: di
     resumed = (await tenant.data(signal, id=held["job"], signal="RESUME"))["signalJob"]
     assert resumed == {"job": {"status": "QUEUED"}, "errors": []}
     assert (await tenant.finished(held["job"]))[-1]["status"] == "COMPLETED"
+
+
+async def test_a_run_whose_configuration_is_deleted_ends(tenant: Tenant, held: dict[str, str]) -> None:
+    answer = await ask(tenant, DELETE, id=held["config"], deleteObjects=True)
+    assert answer["errors"] == []
+    found = await tenant.data("query($id: ID!) { job(id: $id) { status } }", id=held["job"])
+    assert found["job"] == {"status": "CANCELING"}
+    async with tenant.gateway.services.database.write(ALL) as session:
+        job = await session.get_one(Job, number(held["job"]))
+        ended = Claim(job.id, job.fence, job.namespace_id, "elsewhere")
+        assert await finish(session, ended, JobStatus.COMPLETED) is not None
+    removals = await tenant.data('{ jobs(filter: {jobClass: ["REMOVE_SYNC_CONFIG"]}) { nodes { id } } }')
+    (removal,) = removals["jobs"]["nodes"]
+    await tenant.finished_any(removal["id"])
+    found = await tenant.data("query($a: ID!, $b: ID!) { a: job(id: $a) { status } b: job(id: $b) { status } }",
+                              a=held["job"], b=removal["id"])  # fmt: skip
+    assert found == {"a": {"status": "CANCELED"}, "b": {"status": "COMPLETED"}}
+
+
+async def test_a_run_of_this_process_is_paused_in_the_middle_and_loses_nothing(tenant: Tenant) -> None:
+    for index in range(20):
+        (tenant.folder / f"{index:02}.jsonl").write_text(f'{{"n": {index}}}\n')
+    storage = await tenant.storage()
+    config = (await made(tenant, storage, mode="ONE_TIME", useBlobUrls=False, draft=True))["id"]
+    ceiling = """mutation($id: ID!, $most: Float) {
+      updateStorage(input: {id: $id, maxRequestsPerSecond: $most}) { errors { code } } }"""
+    await tenant.data(ceiling, id=storage, most=4.0)
+    await change(tenant, STATES["activate"], id=config)
+    under_way = await until(
+        tenant, config, lambda state: running(state) and state["currentJob"]["sync"]["objectsFound"] > 0
+    )
+    paused = await change(tenant, PAUSE, id=config)
+    assert (paused["status"], paused["currentJob"]["status"]) == ("PAUSED", "PAUSED")
+    await until(tenant, config, lambda state: state["lock"] is None)
+    await tenant.data(ceiling, id=storage, most=None)
+    await change(tenant, STATES["resume"], id=config)
+    done = await settled(tenant, config)
+    assert (done["status"], done["lastJob"]["id"]) == ("COMPLETED", under_way["currentJob"]["id"])
+    assert len(await objects(tenant, done["project"]["id"])) == 20
+
+
+def running(state: dict[str, Any]) -> bool:
+    return state["currentJob"] is not None and state["currentJob"]["status"] == "IN_PROGRESS"

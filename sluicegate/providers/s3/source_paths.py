@@ -15,16 +15,19 @@ def display_path(settings: Mapping[str, Any]) -> str:
 
 
 def source_range(settings: Mapping[str, Any], source_path: str) -> bytes:
-    """The start of the keys that a source path means, as text: `bucket/videos` also takes `videos-2/x`.
+    """What the keys of a source path start with: `bucket/videos` is the folder `videos/`, never `videos-2/x`.
 
+    A `*` at the end makes it text: `bucket/videos*` takes both. So is the storage's own prefix, as it is.
     Raises InvalidError for a path that is malformed, or not within the storage's own.
     """
     own = display_path(settings)
-    hint = f"Give bucket/prefix; this storage is {own}, and the path must start with that."
+    hint = f"Give bucket/folder, or bucket/text* for names that start so; this storage is {own}, which must come first."
     check_source_path(source_path, hint)
-    bucket, _, prefix = source_path.partition("/")
+    bucket, _, path = source_path.partition("/")
+    own_prefix: str = settings.get("prefix") or ""
     if bucket != settings["bucket"]:
         raise bad_source_path("The source path begins with another bucket than the storage's.", hint)
-    if not prefix.startswith(settings.get("prefix") or ""):
+    prefix = path.removesuffix("*") if path.endswith("*") or path in ("", own_prefix) else f"{path.removesuffix('/')}/"
+    if not prefix.startswith(own_prefix):
         raise bad_source_path("The source path is outside of the storage's prefix.", hint)
     return prefix.encode()
