@@ -58,7 +58,9 @@ async def follow_config(session: AsyncSession, job: Job, *, came_from: JobStatus
     starts = status is JobStatus.IN_PROGRESS and before is JobStatus.QUEUED
     if not (begins or starts or status in FINISHED):
         return None
-    config = await lock(session, job.sync_config_id)
+    # A change of a job has locked it already, and its row is in the session; a new job may come with nothing locked.
+    fresh = before is None
+    config = await (lock(session, job.sync_config_id) if fresh else session.get(SyncConfig, job.sync_config_id))
     if config is None:
         return None
     if begins:

@@ -147,7 +147,7 @@ async def unlock(
     if job.status == JobStatus.PAUSED and job.lease_expires_at is None:
         raise illegal(job, JobEvent.UNLOCK)
     said = _said("UNLOCK", reason, actor, moment)
-    return await apply(session, job_id, JobEvent.UNLOCK, at=moment, fence=Job.fence + 1, last_signal=said)
+    return await apply(session, job_id, JobEvent.UNLOCK, held=job, at=moment, fence=Job.fence + 1, last_signal=said)
 
 
 def _said(signal: str, reason: str, actor: Actor, at: datetime) -> dict[str, Any]:

@@ -99,10 +99,10 @@ async def claim(
                 "hint": "See the gateway's log and the machine's memory, then retry the job: it goes on where it was.",
             }
         )
-        await apply(session, job_id, JobEvent.FAIL, at=moment, interruptions=0, **error)
+        await apply(session, job_id, JobEvent.FAIL, held=job, at=moment, interruptions=0, **error)
         return None
     job = await apply(
-        session, job_id, JobEvent.CLAIM, at=moment, fence=Job.fence + 1, worker_id=worker_id,
+        session, job_id, JobEvent.CLAIM, held=job, at=moment, fence=Job.fence + 1, worker_id=worker_id,
         lease_expires_at=moment + timedelta(seconds=lease_seconds), claimed_at=moment, interruptions=interruptions,
         resume_point=resume_point,
     )  # fmt: skip

@@ -104,15 +104,17 @@ async def apply(
     event: JobEvent,
     *,
     under: int | None = None,
+    held: Job | None = None,
     at: datetime | None = None,
     **columns: Any,
 ) -> Job:
     """Takes a job where `event` leads, sets `columns`, and brings its storage along. Nothing else writes `status`.
 
-    `under`: the fence of the run that asks; another one is FencedError. Raises NotFoundError, and ConflictError for a
-    transition that the table does not have. The changed rows are in `changes(session)` for whoever announces them.
+    `under`: the fence of the run that asks; another one is FencedError. `held`: the row, where the transaction has it
+    from `lock_job` already. Raises NotFoundError, and ConflictError for a transition that the table does not have.
+    The changed rows are in `changes(session)` for whoever announces them.
     """
-    job = await lock_job(session, job_id)
+    job = held or await lock_job(session, job_id)
     if job is None:
         if under is not None:
             raise FencedError(f"job {job_id} is gone")
