@@ -26,7 +26,7 @@ class CreateSyncConfigInput:
     name: str = strawberry.field(default="", description="For people; at most 256 characters.")
     source_path: str = strawberry.field(
         description="Where in the source it reads, within its storage, in the provider's sourcePathFormat: bucket or "
-        "bucket/prefix of S3, folder/path of a local folder; at most 1,024 bytes."
+        "bucket/folder of S3, folder/path of a local folder; at most 1,024 bytes."
     )
     mode: SyncMode = strawberry.field(default=SyncMode.CONTINUOUS, description="When it runs by itself.")
     file_filters: FileFiltersInput | None = strawberry.field(

@@ -1,4 +1,4 @@
-"""Public source paths of S3, `bucket` or `bucket/prefix`, and the keys that they mean."""
+"""Public source paths of S3, `bucket` or `bucket/folder`, and the keys that they mean."""
 
 from __future__ import annotations
 
