@@ -48,12 +48,15 @@ async def note(session: AsyncSession, storage_id: int, keys: Collection[bytes], 
         covered = sorted({key for key in keys if config.range.covers(key)})
         if not covered:
             continue
+        due += 1
+        if len(covered) > MAX_PENDING:
+            await _drop(session, config, at)  # as after writing them, which takes long
+            continue
         await plain_sql.insert_many(
             session, "source_event", _COLUMNS,
             [(storage_id, config.id, key, to_micros(at)) for key in covered],
             conflict=_AGAIN.format(*_LATER[plain_sql.is_sqlite(session)]),
         )  # fmt: skip
-        due += 1
         if await _pending(session, config) > MAX_PENDING:
             await _drop(session, config, at)
         elif config.listed_at is not None and config.current_job_id is None:

@@ -186,6 +186,19 @@ async def test_too_many_keys_are_dropped_for_a_listing_of_everything(
     assert row.next_sync_at <= now()
 
 
+async def test_too_many_keys_at_once_are_not_written_first(
+    database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(source_event_queries, "MAX_PENDING", 3)
+    monkeypatch.setattr(source_event_queries.plain_sql, "insert_many", None)
+    config = await listed(database, tenant)
+    await note(database, tenant, b"1", b"2", b"3", b"4")
+    row = await read_config(database, config)
+    assert row.listed_at is None
+    assert row.next_sync_at is not None
+    assert row.next_sync_at <= now()
+
+
 async def test_what_is_dropped_while_everything_is_listed_needs_another_listing(
     database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
