@@ -29,7 +29,7 @@ STATES = {
 }
 SHOW = f"query($id: ID!) {{ {CONFIG.replace('syncConfig {', 'syncConfig(id: $id) {', 1)} }}"
 WATCH = """subscription($id: ID!) { syncConfig(id: $id) {
-  status revision name runNumber lastJob { id status }
+  status revision name runNumber lastJob { id status } lock { workerId }
   currentJob { id status revision sync { phase objectsFound objectsSynced } } } }"""
 
 
