@@ -24,6 +24,7 @@ from yarl import URL
 
 from sluicegate.core.endpoints import EndpointPolicy, parse_address, refusal
 from sluicegate.core.errors import ErrorCode, FatalError, RetriableError, RunError
+from sluicegate.core.resolving import ThreadsResolver
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -50,7 +51,7 @@ class FilteringResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         """The addresses of `host`. Raises OSError when there is none within 5 seconds."""
         if self._inner is None:
-            self._inner = aiohttp.ThreadedResolver()
+            self._inner = ThreadsResolver()
         try:
             async with asyncio.timeout(CONNECT_SECONDS):
                 found = await self._inner.resolve(host, port, family)
