@@ -98,6 +98,6 @@ def _seconds(value: str | None, at: datetime) -> float | None:
     except ValueError:
         try:
             seconds = (parsedate_to_datetime(value) - at).total_seconds()
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, OverflowError):
             return None
     return min(max(seconds, 0.0), MAX_RETRY_AFTER) if math.isfinite(seconds) else None
