@@ -159,6 +159,8 @@ async def update_sync_config(
         config = present(await config_transitions.lock(session, before.id), global_id)
         _not_archived(config)
         _check_schedule_of(config, columns)
+        if hook is not None and hook.made and config.sealed_webhook_secret is not None:
+            raise ConflictError("Another request gave it a webhook at the same time: look at it and try again.")
         if source is not None:
             if any(getattr(config, name) != getattr(before, name) for name in ("source_path", *_OF_SOURCE)):
                 raise ConflictError("Another request changed the source at the same time: look at it and try again.")
