@@ -1,20 +1,24 @@
 """Syncs whose keys meet take turns, whoever claims them; and leases that a person takes away."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from models import job_leases, job_state
+from models import config_transitions, job_leases, job_state
+from models.config_transitions import ConfigEvent
 from models.database import ALL, Database
 from models.job_state import Claim, FencedError, JobSignal
 from models.jobs import Job, JobStatus
 from models.ranges import EVERYTHING, KeyRange
+from models.sync_configs import SyncConfig
 from sluicegate.core.actors import SYSTEM
 from sluicegate.core.clock import now
 from sluicegate.core.errors import ConflictError
-from tests.support.jobs import Jobs, Scripted, Tenant, jobs_of, make_tenant, until_stopped
+from tests.jobs.configs import add_config, read_config, runs_of
+from tests.support.jobs import Jobs, Scripted, Tenant, jobs_of, make_schema, make_tenant, until_stopped
 
 S = JobStatus
 
@@ -66,13 +70,12 @@ async def test_claims_at_the_same_moment(database: Database, tenant: Tenant) -> 
 
 
 async def test_claims_of_two_processes_at_the_same_moment(postgres_url: str) -> None:
-    from tests.support.jobs import make_schema
-
     one, other = Database(postgres_url), Database(postgres_url)
     await make_schema(one)
     async with jobs_of(one, [], start=False) as jobs:
+        configs = [await add_config(one, jobs.tenant, status="DRAFT") for _ in range(2)]
         for round_ in range(10):
-            pair = [await sync(jobs, b"%d/" % round_), await sync(jobs, b"%d/x" % round_)]
+            pair = [await sync(jobs, b"%d/" % round_, sync_config_id=config.id) for config in configs]
             claims = await asyncio.gather(*(claim(*of) for of in zip((one, other), pair, strict=True)))
             assert len([taken for taken in claims if taken is not None]) == 1
     await one.close()
@@ -179,3 +182,53 @@ async def test_a_run_that_is_unlocked_here_stops_and_goes_on(database: Database,
 async def unlock(jobs: Jobs, job: Job) -> Job:
     async with jobs.database.write(jobs.tenant.namespace_id) as session:
         return await jobs.service.unlock(session, job.id, reason="stuck", actor=SYSTEM)
+
+
+# ------------------------------------------------------------------ locks
+async def test_a_pause_and_the_end_of_its_run_at_the_same_moment(postgres_url: str) -> None:
+    """Both need the configuration and its job: in one order, or the database would end one of them."""
+    database = Database(postgres_url)
+    await make_schema(database)
+    async with jobs_of(database, [], start=False) as jobs:
+        config = await add_config(database, jobs.tenant)
+        for _ in range(8):
+            job = await sync(jobs, job_class="SYNC_CONFIG", sync_config_id=config.id)
+            held = await claim(database, job)
+            assert held is not None
+            await asyncio.gather(pause(jobs, config, job), end(database, held))
+            row = await read_config(database, config)
+            assert row.status == "PAUSED"
+            assert (row.current_job_id, row.last_job_id) == (None, job.id)
+            async with database.write(ALL) as session:
+                await config_transitions.apply(session, config.id, ConfigEvent.RESUME)
+    await database.close()
+
+
+async def pause(jobs: Jobs, config: SyncConfig, job: Job) -> None:
+    async with jobs.database.write(jobs.tenant.namespace_id) as session:
+        await config_transitions.apply(session, config.id, ConfigEvent.PAUSE)
+        await asyncio.sleep(0.01)  # so that the other has its first lock
+        with suppress(ConflictError):  # the run has ended
+            await jobs.service.signal(session, job.id, JobSignal.PAUSE, actor=SYSTEM)
+
+
+async def end(database: Database, held: Claim) -> None:
+    async with database.write(ALL) as session:
+        await job_state.finish(session, held, S.COMPLETED)
+
+
+# ------------------------------------------------------------------ retention
+async def test_old_jobs_go_but_not_what_a_configuration_shows(database: Database, tenant: Tenant) -> None:
+    async with jobs_of(database, [], tenant=tenant, start=False) as jobs:
+        config = await add_config(database, tenant)
+        made: list[Job] = []
+        for _ in range(3):
+            made.append(await sync(jobs, job_class="SYNC_CONFIG", sync_config_id=config.id))
+            held = await claim(database, made[-1])
+            assert held is not None
+            await end(database, held)
+        async with database.write(ALL) as session:
+            deleted = await job_leases.delete_old(session, before=now() + timedelta(seconds=1), limit=10)
+        assert deleted == 2
+        assert [job.id for job in await runs_of(database, config)] == [made[-1].id]
+        assert (await read_config(database, config)).last_job_id == made[-1].id
