@@ -40,14 +40,18 @@ class Reconciler:
             gone = await job_leases.lapsed_cancels(session, at=at, limit=1)
             if not come and not gone:
                 due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
-                following = await job_leases.next_due(session, after=at)
+                following = await self._following(session, due, at)
                 return await self._deliver(due, following, at)
         await self._change(job_leases.due_schedules, job_state.make_due, at)
         await self._change(job_leases.lapsed_cancels, job_state.stopped, at)
         async with self._database.read(ALL) as session:
             due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
-            following = await job_leases.next_due(session, after=at)
+            following = await self._following(session, due, at)
         return await self._deliver(due, following, at)
+
+    async def _following(self, session: AsyncSession, due: job_leases.Due, at: datetime) -> datetime | None:
+        # With more due than there is room for, the next look is when one of them ends.
+        return await job_leases.next_due(session, after=at, queued=len(due.jobs) < self._engine.window)
 
     async def _deliver(self, due: job_leases.Due, following: datetime | None, at: datetime) -> datetime | None:
         await self._engine.deliver(due.jobs)
@@ -67,7 +71,10 @@ class Reconciler:
         total = 0
         while True:
             async with self._database.write(ALL) as session:
-                deleted = await job_leases.delete_old(session, before=at - self._retention, limit=_DELETE_CHUNK)
+                before = at - self._retention
+                if await job_leases.delete_old_outcomes(session, before=before, limit=_DELETE_CHUNK):
+                    continue
+                deleted = await job_leases.delete_old(session, before=before, limit=_DELETE_CHUNK)
             total += deleted
             if deleted < _DELETE_CHUNK:
                 return total

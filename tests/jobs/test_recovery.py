@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 from pgqueuer.adapters.inmemory import InMemoryQueries
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from models import job_state
+from models import job_leases, job_state
 from models.database import ALL, Database
 from models.job_state import MAX_INTERRUPTIONS, FencedError, JobSignal
 from models.jobs import Job, JobStatus
 from models.objects import Checkpoint
+from models.outcomes import Outcome
 from sluicegate.core.actors import SYSTEM
 from sluicegate.core.clock import now
 from sluicegate.jobs.embedded import EmbeddedEngine
@@ -231,6 +233,28 @@ async def test_old_finished_jobs_are_deleted_but_never_a_storages_last(database:
         async with database.read(ALL) as session:
             left = {job_id for job_id in (kept.id, gone.id, waiting.id, recent.id) if await session.get(Job, job_id)}
         assert left == {kept.id, waiting.id, recent.id}
+
+
+async def test_old_jobs_lose_their_outcomes_a_piece_at_a_time(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_leases, "OUTCOMES", 2)
+    clock = Clock()
+    async with jobs_of(database, [], start=False, clock=clock) as jobs:
+        gone = await _finished(jobs)
+        clock.forward(31 * 86400)
+        recent = await _finished(jobs)
+        async with database.write(ALL) as session:
+            for job in (gone, gone, gone, recent):
+                session.add(Outcome(job_id=job.id, path="p", row=0, kind="FAILED", at=clock()))
+        left: list[list[int]] = []
+        for _ in range(2):
+            async with database.write(ALL) as session:
+                before = clock() - timedelta(days=30)
+                more = await job_leases.delete_old_outcomes(session, before=before, limit=10)
+                left.append([more, *await session.scalars(select(Outcome.job_id).order_by(Outcome.id))])
+        assert left == [[True, gone.id, recent.id], [False, recent.id]]
+        assert await jobs.service._reconciler.forget_old(clock()) == 1
 
 
 async def _finished(jobs: Jobs, **more: Any) -> Job:

@@ -165,6 +165,11 @@ async def test_a_passing_fault_counts_its_four_attempts(reads: Harness, monkeypa
     assert found == [("FAILED", "rows.jsonl", 0)]
     (letter,) = (await letters(reads)).values()
     assert (letter.row, letter.error_type, letter.attempts) == (WHOLE_FILE, "PROVIDER_UNAVAILABLE", 4)
+    # Nothing was ever known of the file but this: it is settled all the same when the file is gone.
+    monkeypatch.undo()
+    reads.s3.store.delete(b"rows.jsonl")
+    await run(reads)
+    assert await statuses(reads) == {("rows.jsonl", WHOLE_FILE): "RESOLVED"}
 
 
 async def test_what_was_discarded_stays_so_and_what_was_requeued_does_not(reads: Harness) -> None:

@@ -12,6 +12,7 @@ from models.database import ALL
 from models.deliveries import Delivery
 from models.job_state import JobSignal
 from models.jobs import Job
+from models.outcomes import Outcome
 from sluicegate.core.actors import SYSTEM
 from sluicegate.sync.run import Run
 from tests.support.sync_harness import Harness, Killed, kill_at
@@ -51,6 +52,8 @@ async def test_a_run_numbers_its_batches_and_closes_the_last(blobs: Harness) -> 
     assert sync["batchesCreated"] == 3
     assert all(row.next_attempt_at is not None and row.next_attempt_at < OPEN for row in found)
     assert len({row.message_id for row in found}) == 3
+    async with blobs.database.read(ALL) as session:  # what a first run adds is in batches, but no stored outcome
+        assert (await session.scalars(select(Outcome))).all() == []
     # Another run counts from 1 again, and holds what it wrote alone.
     put(blobs, 1, b"changed")
     added = put(blobs, 1, start=10)
