@@ -28,13 +28,14 @@ _PAUSABLE = frozenset({JobStatus.SCHEDULED, JobStatus.QUEUED, JobStatus.IN_PROGR
 
 
 async def activate(services: Services, viewer: Viewer, global_id: str) -> SyncConfig:
-    """Lets a DRAFT run, and one that was suspended again. Raises NotFoundError, ConflictError, NotSynchronizableError.
+    """Lets a DRAFT run; one that was suspended, or has ended (ONE_TIME), again. One that is active stays as it is.
 
-    One that is active already stays as it is.
+    Raises NotFoundError, ConflictError, NotSynchronizableError.
     """
     async with locked(services, viewer, global_id) as (session, config):
         await require_storage(session, config)
-        return await config_transitions.move(session, config, ConfigEvent.ACTIVATE)
+        event = ConfigEvent.REOPEN if config.status in config_transitions.ENDED else ConfigEvent.ACTIVATE
+        return await config_transitions.move(session, config, event)
 
 
 async def pause(services: Services, viewer: Viewer, global_id: str, reason: str) -> SyncConfig:

@@ -62,7 +62,7 @@ class Mutation:
     activate_sync_config = _field(
         activate_sync_config.activate_sync_config,
         Scope.WRITE,
-        "Lets a DRAFT run, or one that the gateway has SUSPENDED.",
+        "Lets a DRAFT run; one that the gateway has SUSPENDED, or that has ended (ONE_TIME), again.",
     )
     pause_sync_config = _field(
         pause_sync_config.pause_sync_config, Scope.WRITE, "Stops a configuration until someone resumes it."

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from sluicegate.core.ids import encode_id
+from tests.gql.sync_configs import WATCH as WATCH_CONFIG
 from tests.gql.tenants import WATCH, Tenant
 
 STORAGE = (
@@ -86,9 +87,9 @@ async def test_loaders_see_what_changed_between_events(tenant: Tenant) -> None:
     await watched.aclose()
 
 
-@pytest.mark.parametrize("kind", ["Job", "Storage"])
+@pytest.mark.parametrize("kind", ["Job", "Storage", "SyncConfig"])
 async def test_an_id_of_nothing_is_an_error_and_the_end(tenant: Tenant, kind: str) -> None:
-    query = {"Job": WATCH, "Storage": STORAGE}[kind]
+    query = {"Job": WATCH, "Storage": STORAGE, "SyncConfig": WATCH_CONFIG}[kind]
     for global_id in (encode_id(kind, 2**40), "nonsense", encode_id("Project", 1)):
         with pytest.raises(AssertionError, match="NOT_FOUND") as refused:
             await following(tenant.subscribe(query, id=global_id))

@@ -136,6 +136,8 @@ async def test_a_draft_runs_when_it_is_activated(tenant: Tenant, source: dict[st
     again = await run(tenant, config)
     assert again["trigger"] == "MANUAL"
     assert (await settled(tenant, config, runs=2))["status"] == "COMPLETED"
+    await change(tenant, STATES["activate"], id=config)
+    assert (await settled(tenant, config, runs=3))["status"] == "COMPLETED"
     reopened = await change(tenant, UPDATE, id=config, mode="CONTINUOUS")
     assert reopened["isActive"] is True
 
