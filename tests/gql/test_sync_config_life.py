@@ -430,3 +430,19 @@ async def test_a_run_of_this_process_is_paused_in_the_middle_and_loses_nothing(t
 
 def running(state: dict[str, Any]) -> bool:
     return state["currentJob"] is not None and state["currentJob"]["status"] == "IN_PROGRESS"
+
+
+async def test_a_scheduled_run_is_started_at_once_when_asked(tenant: Tenant, source: dict[str, Any]) -> None:
+    config = (await new(tenant, source, mode="ONE_TIME"))["id"]
+    await settled(tenant, config)
+    later = {"id": config, "scheduledAt": "2099-01-01T00:00:00Z"}
+    first = (await ask(tenant, TRIGGER, **later))["job"]
+    run_now = "mutation($id: ID!) { signalJob(input: {id: $id, signal: RUN_NOW}) { job { status } errors { code } } }"
+    assert (await tenant.data(run_now, id=first["id"]))["signalJob"] == {"job": {"status": "QUEUED"}, "errors": []}
+    assert (await tenant.finished(first["id"]))[-1]["status"] == "COMPLETED"
+    second = (await ask(tenant, TRIGGER, **later))["job"]
+    started = (await ask(tenant, TRIGGER, id=config, fullSync=True, priority=7))["job"]
+    assert (started["id"], started["status"], started["priority"]) == (second["id"], "QUEUED", 7)
+    assert (await tenant.finished(second["id"]))[-1]["status"] == "COMPLETED"
+    error = await refused(tenant, TRIGGER, id=config, priority=101)
+    assert (error["code"], error["path"]) == ("INVALID", ["priority"])
