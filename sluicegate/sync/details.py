@@ -84,7 +84,7 @@ async def _mapped(
                 record = json.loads(row[12])
             fields, blobs = make(row[6], record, tags, metadata, row[8])
         except SkippableError as error:
-            run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING)
+            run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING, whole=not run.plan.read)
             failed.add(place)
             continue
         details.append((fields, blobs, content))
@@ -103,8 +103,11 @@ async def _unique(run: Run, changes: Changes) -> tuple[Changes, list[str | None]
     async with run.database.read(ALL) as session:
         held = await content_hashes.holders(session, run.plan.project_id, wanted)
     holders: dict[str, set[_Identity]] = {}
+    held_by: dict[_Identity, str] = {}
     for content, storage_id, key, number in held:
-        holders.setdefault(content, set()).add((storage_id, key, number))
+        identity = (storage_id, key, number)
+        holders.setdefault(content, set()).add(identity)
+        held_by[identity] = content
     chosen: list[int] = []
     hashes: list[str | None] = []
     for place, row in enumerate(changes.rows):
@@ -118,6 +121,10 @@ async def _unique(run: Run, changes: Changes) -> tuple[Changes, list[str | None]
             run.progress.duplicate += 1
             continue
         others.add(identity)
+        before = held_by.get(identity, content)
+        if before != content:
+            # What it was nobody has any more: one that follows may have it, in whatever piece it comes.
+            holders[before].discard(identity)
         chosen.append(place)
         hashes.append(content)
     return changes.only(chosen), hashes
