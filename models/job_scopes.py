@@ -63,10 +63,11 @@ async def scopes_under_way(session: AsyncSession, at: datetime) -> Scopes:
 
     IN_PROGRESS counts without a live lease too: it is taken over, not given up.
     """
-    live = Job.lease_expires_at >= at
-    stopping = Job.status.in_((JobStatus.CANCELING, JobStatus.PAUSED)) & live
     query = select(*SCOPE).where(
-        UNFINISHED_SQL, Job.range_low.is_not(None), or_(Job.status == JobStatus.IN_PROGRESS, stopping)
+        UNFINISHED_SQL,
+        Job.status.in_((JobStatus.CANCELING, JobStatus.IN_PROGRESS, JobStatus.PAUSED)),
+        Job.range_low.is_not(None),
+        or_(Job.status == JobStatus.IN_PROGRESS, Job.lease_expires_at >= at),
     )
     found = [scope_of(*row) for row in await session.execute(query)]
     return Scopes([scope for scope in found if scope is not None])

@@ -34,32 +34,32 @@ class Reconciler:
 
     async def tick(self, at: datetime) -> datetime | None:
         """Makes due jobs QUEUED and gives them tickets. Returns when, by the rows, the next look is worth it."""
-        async with self._database.read(ALL) as session:
-            # Nothing to do is the usual case: it then takes no write lock, and one look says so.
-            come = await job_leases.due_schedules(session, at=at, limit=1)
-            gone = await job_leases.lapsed_cancels(session, at=at, limit=1)
-            if not come and not gone:
-                due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
-                following = await self._following(session, due, at)
-                return await self._deliver(due, following, at)
-        await self._change(job_leases.due_schedules, job_state.make_due, at)
-        await self._change(job_leases.lapsed_cancels, job_state.stopped, at)
-        async with self._database.read(ALL) as session:
-            due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
-            following = await self._following(session, due, at)
-        return await self._deliver(due, following, at)
-
-    async def _following(self, session: AsyncSession, due: job_leases.Due, at: datetime) -> datetime | None:
-        # With more due than there is room for, the next look is when one of them ends.
-        return await job_leases.next_due(session, after=at, queued=len(due.jobs) < self._engine.window)
-
-    async def _deliver(self, due: job_leases.Due, following: datetime | None, at: datetime) -> datetime | None:
+        seen = await self._look(at)
+        if seen is None:
+            await self._change(job_leases.due_schedules, job_state.make_due, at)
+            await self._change(job_leases.lapsed_cancels, job_state.stopped, at)
+            seen = await self._look(at, changed=True)
+        assert seen is not None
+        due, following = seen
         await self._engine.deliver(due.jobs)
         if due.waiting:
             # What they wait for may end in another process, which tells nobody.
             soon = at + timedelta(seconds=WAIT_SECONDS)
             return soon if following is None else min(soon, following)
         return following
+
+    async def _look(self, at: datetime, *, changed: bool = False) -> tuple[job_leases.Due, datetime | None] | None:
+        """What is due, and when more will be; None where rows are to be `changed` first, which takes a write lock."""
+        async with self._database.read(ALL) as session:
+            if not changed and (
+                await job_leases.due_schedules(session, at=at, limit=1)
+                or await job_leases.lapsed_cancels(session, at=at, limit=1)
+            ):
+                return None
+            due = await job_leases.due_jobs(session, at=at, limit=self._engine.window)
+            # With more due than there is room for, the next look is when one of them ends.
+            room = len(due.jobs) < self._engine.window
+            return due, await job_leases.next_due(session, after=at, queued=room)
 
     async def release(self) -> None:
         """At start, where no other process can run jobs: every lease is void."""
