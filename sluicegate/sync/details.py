@@ -17,6 +17,7 @@ from models.database import ALL
 from sluicegate.core.errors import ErrorCode, RetriableError, RunError, SkippableError
 from sluicegate.providers.base import Entry
 from sluicegate.sync.changes import Changes
+from sluicegate.sync.contents import Contents, identity_of
 from sluicegate.sync.filters import BREATH_SECONDS
 from sluicegate.sync.ledger import MAPPING, error_type_of
 from sluicegate.sync.run import Run
@@ -26,7 +27,6 @@ MAX_FAILURES_IN_A_ROW = 5
 
 T = TypeVar("T")
 _AnswerT = TypeVar("_AnswerT")
-_Identity = tuple[int, bytes, int]
 _PAUSE_MASK = 31
 
 
@@ -45,89 +45,92 @@ async def detailed(run: Run, changes: Changes) -> Changes:
     plan, mapper = run.plan, run.plan.mapper
     if not changes.rows or (mapper is None and not plan.skip_duplicates):
         return changes
-    if not plan.skip_duplicates and not plan.asks:
-        return await _mapped(run, changes, None, {})
-    hashes: list[str | None] | None = None
+    hashes: Sequence[str | None] | None = None
+    contents: Contents | None = None
     if plan.skip_duplicates:
-        changes, hashes = await _unique(run, changes)
+        changes, known = await _hashed(run, changes)
+        async with run.database.read(ALL) as session:
+            held = await content_hashes.holders(session, plan.project_id, list(dict.fromkeys(known)))
+        hashes, contents = known, Contents(held)
     told: dict[bytes, _Told | RunError] = {}
     if mapper is not None and (mapper.needs_tags or mapper.needs_metadata):
-        keys = list(dict.fromkeys(row[3] for row in changes.rows))
+        keys = _worth_asking(changes, hashes, contents)
         told = dict(zip(keys, await _ask_all(run, keys, lambda key: _tell(run, key)), strict=True))
-    return await _mapped(run, changes, hashes, told)
+    return await _chosen(run, changes, hashes or [None] * len(changes.rows), contents, told)
 
 
-async def _mapped(
-    run: Run, changes: Changes, hashes: Sequence[str | None] | None, told: Mapping[bytes, _Told | RunError]
+async def _chosen(
+    run: Run,
+    changes: Changes,
+    hashes: Sequence[str | None],
+    contents: Contents | None,
+    told: Mapping[bytes, _Told | RunError],
 ) -> Changes:
-    """The changes with what the mapping makes of them. This is done for every object, so it keeps to locals."""
-    mapper = run.plan.mapper
-    if hashes is None:
-        hashes = [None] * len(changes.rows)
-    if mapper is None:
-        changes.details = [(None, None, content) for content in hashes]
-        return changes
-    make, failed = mapper.map, set[int]()
+    """The changes with their details, without duplicates and what cannot be mapped.
+
+    In this order, so that no content is left out for one that was not taken. Done for every object: kept to locals.
+    """
+    make = None if run.plan.mapper is None else run.plan.mapper.map
+    dropped = set[int]()
     details: list[tuple[str | None, str | None, str | None]] = []
     breathed = monotonic()
+    fields = blobs = None
     for place, (row, content) in enumerate(zip(changes.rows, hashes, strict=True)):
+        if contents is not None and content is not None and contents.taken(row, content):
+            run.progress.duplicate += 1
+            dropped.add(place)
+            continue
         tags = metadata = record = None
         if told:
             known = told[row[3]]
             if isinstance(known, RunError):
                 _fail(run, changes, row, known)
-                failed.add(place)
+                dropped.add(place)
                 continue
             tags, metadata = known
-        try:
-            if row[12] is not None:
-                record = json.loads(row[12])
-            fields, blobs = make(row[6], record, tags, metadata, row[8])
-        except SkippableError as error:
-            run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING, whole=not run.plan.read)
-            failed.add(place)
-            continue
+        if make is not None:
+            try:
+                if row[12] is not None:
+                    record = json.loads(row[12])
+                fields, blobs = make(row[6], record, tags, metadata, row[8])
+            except SkippableError as error:
+                run.ledger.failed(row[3], row[4], row[6], error.message, error_type=MAPPING, whole=not run.plan.read)
+                dropped.add(place)
+                continue
+        if contents is not None and content is not None:
+            contents.take(row, content)
         details.append((fields, blobs, content))
         if not place & _PAUSE_MASK and monotonic() - breathed > BREATH_SECONDS:
             await asyncio.sleep(0)
             breathed = monotonic()
-    kept = changes if not failed else changes.only([at for at in range(len(changes.rows)) if at not in failed])
+    kept = changes if not dropped else changes.only([at for at in range(len(changes.rows)) if at not in dropped])
     kept.details = details
     return kept
 
 
-async def _unique(run: Run, changes: Changes) -> tuple[Changes, list[str | None]]:
-    """The rows whose content the project does not have under another identity, and the hash of each."""
+def _worth_asking(changes: Changes, hashes: Sequence[str | None] | None, contents: Contents | None) -> list[bytes]:
+    """The keys of all but what is a duplicate whatever becomes of the others."""
+    if contents is None or hashes is None:
+        return list(dict.fromkeys(row[3] for row in changes.rows))
+    changing = {identity_of(row) for row in changes.rows}
+    pairs = zip(changes.rows, hashes, strict=True)
+    return list(
+        dict.fromkeys(row[3] for row, content in pairs if not contents.stays_taken(row, content or "", changing))
+    )
+
+
+async def _hashed(run: Run, changes: Changes) -> tuple[Changes, list[str]]:
+    """The rows whose content can be told, and its hash for each."""
     found = await _hashes(run, changes.rows)
-    wanted = list(dict.fromkeys(content for content in found if isinstance(content, str)))
-    async with run.database.read(ALL) as session:
-        held = await content_hashes.holders(session, run.plan.project_id, wanted)
-    holders: dict[str, set[_Identity]] = {}
-    held_by: dict[_Identity, str] = {}
-    for content, storage_id, key, number in held:
-        identity = (storage_id, key, number)
-        holders.setdefault(content, set()).add(identity)
-        held_by[identity] = content
     chosen: list[int] = []
-    hashes: list[str | None] = []
-    for place, row in enumerate(changes.rows):
-        content = found[place]
+    hashes: list[str] = []
+    for place, content in enumerate(found):
         if isinstance(content, RunError):
-            _fail(run, changes, row, content)
+            _fail(run, changes, changes.rows[place], content)
             continue
-        identity = (row[2], row[3], row[4])
-        others = holders.setdefault(content, set())
-        if others - {identity}:
-            run.progress.duplicate += 1
-            continue
-        others.add(identity)
-        before = held_by.get(identity, content)
-        if before != content:
-            # What it was nobody has any more: one that follows may have it, in whatever piece it comes.
-            holders[before].discard(identity)
         chosen.append(place)
         hashes.append(content)
-    return changes.only(chosen), hashes
+    return (changes if len(chosen) == len(found) else changes.only(chosen)), hashes
 
 
 async def _hashes(run: Run, rows: Sequence[ObjectRow]) -> list[str | RunError]:

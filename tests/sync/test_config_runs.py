@@ -309,6 +309,14 @@ async def test_without_a_hash_of_the_provider_the_bytes_are_read(
     assert found.content_hash == "md5:51037a4a37730f52c8732586d3aaa316:4"
 
 
+async def test_what_failed_keeps_no_content_from_others(blobs: Harness) -> None:
+    blobs.s3.store.put(b"a.png", b"same")
+    blobs.s3.store.put(b"b1.png", b"same")
+    fields = mapping(field("n", "FILENAME_REGEX", pattern=r"(\d)", required=True))
+    await blobs.configure(skip_duplicates=True, schema_mapping=fields)
+    assert counts(await blobs.sync()) == {"added": 1, "failed": 1}
+
+
 async def test_records_that_the_project_has_are_left_out(reads: Harness) -> None:
     reads.s3.store.put(b"a.jsonl", b"1\n2\n1\n")
     await reads.sync()

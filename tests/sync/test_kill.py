@@ -41,10 +41,10 @@ async def start_sync(gateway: GatewayProcess, storage: str) -> str:
     return answer["syncStorage"]["job"]["id"]
 
 
-async def last_state(gateway: GatewayProcess, job: str) -> dict[str, Any]:
+async def last_state(gateway: GatewayProcess, job: str, watch: str = WATCH) -> dict[str, Any]:
     """The job as its subscription shows it last."""
     state: dict[str, Any] = {}
-    async with aclosing(gateway.subscribe(WATCH, {"id": job})) as events:
+    async with aclosing(gateway.subscribe(watch, {"id": job})) as events:
         async for payload in events:
             assert not state or payload["data"]["job"]["revision"] > state["revision"]
             state = payload["data"]["job"]
