@@ -67,11 +67,16 @@ class Mapper:
             metadata = _NOTHING
         parts = [self._constants] if self._constants else []
         values = self._fixed.copy()
+        size = 0
         for target, start, read, encode in self._fields:
             value = read(path, record, tags, metadata)
             if value is not None:
                 values[target] = value
-                parts.append(start + encode(value))
+                text = start + encode(value)
+                parts.append(text)
+                size += len(text)
+                if size > MAX_FIELDS:  # now: of each column of a large record a hundred fields could be made
+                    raise too_large(size, MAX_FIELDS)
         fields = "{" + ",".join(parts) + "}" if parts else None
         blobs, targets = (None, _NOTHING)
         if self._blobs is not None:

@@ -15,6 +15,7 @@ MAX_MAPPINGS = 100
 MAX_NAME = 256
 MAX_KEY = 1_024
 MAX_SEGMENT = 1_000
+MAX_TRANSFORMS = 10
 MAX_VALUES_BYTES = 64 << 10
 """Of all constants and defaults of a mapping together, as JSON."""
 
@@ -133,6 +134,9 @@ def _check_source(rule: Rule) -> None:
     if rule.segment is not None and abs(rule.segment) > MAX_SEGMENT:
         message = f"A segment is -{MAX_SEGMENT:,} to {MAX_SEGMENT:,}."
         raise InvalidError(message, path=(*path, "segment"), hint="0 is the first folder, -1 the last.")
+    if len(rule.transforms) > MAX_TRANSFORMS:
+        message = f"At most {MAX_TRANSFORMS} transforms; there are {len(rule.transforms):,}."
+        raise InvalidError(message, path=(*rule.path, "transforms"))
     if rule.source is MappingSource.CONSTANT and rule.transforms:
         raise InvalidError("A constant is not transformed.", path=(*rule.path, "transforms"), hint="Write the result.")
 

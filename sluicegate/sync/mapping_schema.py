@@ -26,6 +26,16 @@ MAX_FIELDS = 1 << 20
 MAX_FIELDS_WITH_PATTERNS = 64 << 10
 """The same under a schema with patterns, whose time is a multiple of the text's length."""
 
+MAX_STEPS = 50
+"""`multipleOf` of a fraction."""
+MAX_WORK = 20_000_000
+"""Characters times what they may be checked against: some tenths of a second, in which everybody waits."""
+LEAST_LIMIT = 16 << 10
+"""Characters that are taken under any schema."""
+DETAILED = 16 << 10
+"""Longer fields are refused without saying where: a library's account of each failed alternative may take minutes."""
+_STEP_WORK = 200
+"""`multipleOf` of a fraction is reckoned exactly: of a large number, so much longer than other keywords."""
 _MAX_MESSAGE = 300
 _DRAFTS = (
     "https://json-schema.org/draft/2020-12/schema",
@@ -60,6 +70,8 @@ class ObjectSchema:
             raise too_large(size, self._limit)
         if self._validator.is_valid(values):
             return
+        if size > DETAILED:
+            raise SkippableError("The project's schema refuses the object.", code=ErrorCode.INVALID)
         try:
             self._validator.validate(values)
         except jsonschema_rs.ValidationError as error:
@@ -80,14 +92,14 @@ def read_schema(schema: Any, *, path: Sequence[str] = ("objectSchema",)) -> Obje
         raise InvalidError("A JSON Schema of an object is a JSON object.", path=path)
     root = cast("dict[str, Any]", schema)
     _check_form(root, path)
-    patterns = _Unfolding(root, path).run()
+    patterns, work = _Unfolding(root, path).run()
     properties = _properties(root, path)
     blobs = [name for name, part in properties.items() if _mapping(part).get(BLOB_MARK) is True]
     # A blob is there or not; what is in it no schema of JSON can say.
     checked = {**root, "properties": {**properties, **dict.fromkeys(blobs, True)}} if blobs else root
     _compile(root, path)
     validator = _compile(checked, path)
-    limit = MAX_FIELDS_WITH_PATTERNS if patterns else MAX_FIELDS
+    limit = min(MAX_FIELDS_WITH_PATTERNS if patterns else MAX_FIELDS, max(LEAST_LIMIT, MAX_WORK // work))
     return ObjectSchema(validator, [name for name in properties if name not in blobs], blobs, limit)
 
 
@@ -133,10 +145,11 @@ def _short(message: str) -> str:
 
 
 class _Extent(NamedTuple):
-    """What a part of a schema unfolds to."""
+    """What a part of a schema unfolds to. `work`: parts, where those that cost more count for many."""
 
     parts: int
     levels: int
+    work: int
 
 
 class _Unfolding:
@@ -147,29 +160,45 @@ class _Unfolding:
         self._path = path
         self._known: dict[int, _Extent | None] = {}
         self._patterns = 0
+        self._steps = 0
 
-    def run(self) -> int:
-        """How many patterns there are. Raises InvalidError."""
-        self._extent(self._root, 0)
-        return self._patterns
+    def run(self) -> tuple[int, int]:
+        """How many patterns there are, and the work of checking one value. Raises InvalidError."""
+        work = self._extent(self._root, 0).work
+        return self._patterns, work
 
     def _extent(self, part: Any, depth: int) -> _Extent:
         part = _composite(part)
         if part is None:
-            return _Extent(0, 0)
+            return _Extent(0, 0, 0)
         if id(part) in self._known:
             known = self._known[id(part)]
             if known is None:
                 raise self._refused("A reference of the schema leads back to itself.", "Write the levels out.")
             return self._bounded(known, depth)
         self._known[id(part)] = None
-        self._bounded(_Extent(1, 1), depth)
+        self._bounded(_Extent(1, 1, 1), depth)
+        own = self._own_work(part)
         children = [self._extent(child, depth + 1) for child in self._children(part)]
         found = _Extent(
-            1 + sum(each.parts for each in children), 1 + max((each.levels for each in children), default=0)
+            1 + sum(each.parts for each in children),
+            1 + max((each.levels for each in children), default=0),
+            own + sum(each.work for each in children),
         )
         self._known[id(part)] = found
         return self._bounded(found, depth)
+
+    def _own_work(self, part: dict[str, Any] | list[Any]) -> int:
+        """Each value of an enum may be compared, and so may each of a list, whatever it is of."""
+        if isinstance(part, list):
+            return 1 + len(part)
+        step = part.get("multipleOf")
+        if not isinstance(step, float) or step.is_integer():
+            return 1
+        self._steps += 1
+        if self._steps > MAX_STEPS:
+            raise self._refused(f"The schema has more than {MAX_STEPS} fractions in multipleOf.", "Leave some out.")
+        return _STEP_WORK
 
     def _bounded(self, extent: _Extent, depth: int) -> _Extent:
         if extent.parts > MAX_UNFOLDED or depth + extent.levels > MAX_LEVELS:

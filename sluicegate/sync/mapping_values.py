@@ -10,6 +10,7 @@ from sluicegate.core.errors import ErrorCode, InvalidError, SkippableError
 from sluicegate.providers.base import MappingSource
 from sluicegate.sync.filters import compile_regex
 from sluicegate.sync.mapping_form import MappingTransform, Rule
+from sluicegate.sync.mapping_schema import MAX_FIELDS, too_large
 from sluicegate.sync.readers.json_text import DECODER
 
 Texts = Mapping[str, str]
@@ -58,7 +59,10 @@ def _source(rule: Rule, base: str) -> Reader:
 
 
 def _column(key: str, _path: str, record: Any, _tags: Texts, _metadata: Texts) -> Any:
-    return cast("dict[str, Any]", record).get(key) if isinstance(record, dict) else None
+    value = cast("dict[str, Any]", record).get(key) if isinstance(record, dict) else None
+    if isinstance(value, str) and len(value) > MAX_FIELDS:  # before it is transformed: that takes as long as it is
+        raise too_large(len(value), MAX_FIELDS)
+    return value
 
 
 def _filename(rule: Rule) -> Reader:

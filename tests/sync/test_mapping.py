@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sluicegate.core.errors import ErrorCode, SkippableError
 from sluicegate.core.text import text_of_key
 from sluicegate.sync.mapping import Mapped, compile_mapping
+from sluicegate.sync.mapping_schema import MAX_FIELDS
 
 PATH = "in/raw/2026/IMG_0042 é.jpg"
 RECORD = {
@@ -49,6 +50,29 @@ def fields(*mappings: dict[str, Any], **given: Any) -> Any:
 def blobs(*mappings: dict[str, Any], **given: Any) -> Any:
     found = mapped(*mappings, **given).blobs
     return None if found is None else json.loads(found)
+
+
+def test_no_more_of_a_large_record_is_made_than_is_taken() -> None:
+    class Counting(dict[str, Any]):
+        asked = 0
+
+        def get(self, key: str, default: Any = None, /) -> Any:
+            self.asked += 1
+            return super().get(key, default)
+
+    mapper = compile_mapping(
+        {"mappings": [field(f"f{number}", "COLUMN", key="c") for number in range(100)]}, base="", object_schema=None
+    )
+    record = Counting(c="x" * (MAX_FIELDS - 100))
+    with pytest.raises(SkippableError) as caught:
+        mapper.map("a", record)
+    assert (caught.value.code, record.asked) == (ErrorCode.LIMIT, 2)
+
+
+def test_a_text_that_is_too_long_is_not_even_read() -> None:
+    with pytest.raises(SkippableError) as caught:
+        mapped(field("f", "COLUMN", key="c", transforms=["JSON_PARSE"]), record={"c": " " * MAX_FIELDS + "1"})
+    assert caught.value.code == ErrorCode.LIMIT
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,7 @@ def test_what_is_allowed() -> None:
         ([blob(FILE, default="https://a.example")], ["0", "default"]),
         ([blob(TAG, default="a.jpg")], ["0", "default"]),
         ([constant("x", transforms=["UPPERCASE"])], ["0", "transforms"]),
+        ([field({**TAG}, transforms=["TRIM"] * 11)], ["0", "transforms"]),
         # A source is told by what belongs to it, and by nothing else.
         *(([field(source)], ["0", "source", wrong]) for source, wrong in (
             ({"type": "TAG"}, "key"), ({"type": "TAG", "key": ""}, "key"), ({"type": "TAG", "key": "x" * 1_025}, "key"),

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.core.errors import InvalidError, SkippableError
-from sluicegate.sync.mapping_schema import MAX_UNFOLDED, read_schema
+from sluicegate.core.errors import ErrorCode, InvalidError, SkippableError
+from sluicegate.sync.mapping_schema import (
+    DETAILED,
+    LEAST_LIMIT,
+    MAX_FIELDS,
+    MAX_STEPS,
+    MAX_UNFOLDED,
+    read_schema,
+)
 
 
 def nested(levels: int) -> dict[str, Any]:
@@ -93,6 +100,42 @@ def test_what_unfolds_to_little_is_taken() -> None:
     read_schema({"properties": {f"f{number}": {} for number in range(MAX_UNFOLDED - 2)}})
     with pytest.raises(InvalidError):
         read_schema({"properties": {f"f{number}": {} for number in range(MAX_UNFOLDED - 1)}})
+
+
+@pytest.mark.parametrize(
+    "each",
+    [
+        {"anyOf": [{"items": {"type": "string"}}] * 300},
+        {"enum": [number + 0.5 for number in range(6_000)]},
+        {"allOf": [{"multipleOf": 0.01}] * 10},
+    ],
+    ids=["alternatives", "enum", "steps"],
+)
+def test_the_more_a_value_may_be_checked_against_the_less_text_is_taken(each: Any) -> None:
+    # Every part against every value: a megabyte of these would stop everything for minutes.
+    schema = read_schema({"properties": {"f": {"items": each}}})
+    schema.check({}, LEAST_LIMIT)
+    with pytest.raises(SkippableError) as caught:
+        schema.check({}, 100_000)
+    assert caught.value.code == ErrorCode.LIMIT
+    read_schema({"properties": {f"f{number}": {"type": "string"} for number in range(9)}}).check({}, MAX_FIELDS)
+
+
+def test_a_refusal_of_much_text_says_no_more_than_that() -> None:
+    schema = read_schema({"properties": {"f": {"type": "string"}}})
+    with pytest.raises(SkippableError) as caught:
+        schema.check({"f": 1}, DETAILED + 1)
+    assert (caught.value.code, caught.value.message) == (
+        ErrorCode.INVALID,
+        "The project's schema refuses the object.",
+    )
+
+
+def test_steps_of_fractions_are_few() -> None:
+    steps = {f"f{number}": {"multipleOf": 0.01} for number in range(MAX_STEPS)}
+    read_schema({"properties": {**steps, "whole": {"multipleOf": 2.0}}})
+    with pytest.raises(InvalidError, match="multipleOf"):
+        read_schema({"properties": {**steps, "more": {"multipleOf": 0.5}}})
 
 
 PARTS: st.SearchStrategy[Any] = st.recursive(
