@@ -2,8 +2,11 @@
 
 import asyncio
 import io
+import os
 import random
+import signal
 import struct
+import sys
 from contextlib import aclosing
 
 import psutil
@@ -169,6 +172,44 @@ async def test_a_process_that_is_killed_is_no_fault_of_the_file(
     assert counts(await reads.sync())["failed"] == 1
     assert counts(await reads.sync()).get("failed") is None
     assert len(await reads.data()) == 1_800
+
+
+async def test_the_process_can_open_nothing_and_knows_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SLUICEGATE_SECRET_KEY", "in-the-environment")
+    async with reader() as reading:
+        await read(reading, GOOD)
+        (child,) = children()
+        assert [child.rlimit(limit) for limit in (psutil.RLIMIT_NOFILE, psutil.RLIMIT_FSIZE)] == [(0, 0)] * 2
+        assert "in-the-environment" not in str(child.environ())
+
+
+async def test_the_process_ends_with_a_gateway_that_is_killed() -> None:
+    # Stopped: as one that decodes for minutes, it does not see its pipe close.
+    script = (
+        "import asyncio, os, signal\n"
+        "from sluicegate.sync.readers import parquet_process as p\n"
+        "from tests.sync.parquet_files import parquet, read, reader\n"
+        "import pyarrow\n"
+        "async def main():\n"
+        "    async with reader() as reading:\n"
+        "        await read(reading, parquet({'a': pyarrow.array([1])}))\n"
+        "        child = reading._large._process or reading._small._process\n"
+        "        os.kill(child.pid, signal.SIGSTOP)\n"
+        "        print(child.pid, flush=True)\n"
+        "        os.kill(os.getpid(), signal.SIGKILL)\n"
+        "asyncio.run(main())\n"
+    )
+    gateway = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    output, _ = await gateway.communicate()
+    child = int(output)
+    try:
+        async with asyncio.timeout(10):
+            # Not a child of this process: nothing tells of its end.
+            while psutil.pid_exists(child) and psutil.Process(child).status() != psutil.STATUS_ZOMBIE:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        os.kill(child, signal.SIGKILL)
+        raise
 
 
 async def test_a_file_at_which_nothing_happens_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:

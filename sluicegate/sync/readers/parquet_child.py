@@ -2,12 +2,13 @@
 
 Only another process holds what a hostile file can do: a page of a kilobyte may unpack to gigabytes, decoding can't be
 interrupted, and a fault of the decoder would take the gateway with it. This one may have MEMORY_BYTES more than it
-begins with (RLIMIT_AS, which Linux and the BSDs enforce and macOS does not), knows no credentials, and gets the file's
-bytes from the gateway.
+begins with (RLIMIT_AS, which Linux and the BSDs enforce and macOS does not), knows no credentials, gets the file's
+bytes from the gateway, opens nothing itself (no file, no connection), and ends with the gateway, however that ends.
 """
 
 from __future__ import annotations
 
+import ctypes
 import os
 import resource
 import signal
@@ -24,6 +25,8 @@ MEMORY_BYTES = 640 << 20
 """What one file may need at a time. The process itself, with its libraries, takes some 60 MiB besides."""
 Lines = Callable[["_Remote", int], Iterator[bytes]]
 _FLUSH_BYTES = 256 << 10
+_PR_SET_PDEATHSIG = 1
+"""Of Linux's <sys/prctl.h>."""
 
 
 class _Link:
@@ -164,18 +167,35 @@ def _limit_memory() -> None:
         resource.setrlimit(resource.RLIMIT_AS, (taken + MEMORY_BYTES, taken + MEMORY_BYTES))
 
 
+def _open_nothing() -> None:
+    """From here on no file and no connection: those that are open, the pipes, are all that there is."""
+    for limit in (resource.RLIMIT_NOFILE, resource.RLIMIT_FSIZE):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(limit, (0, 0))
+
+
+def _end_with_gateway() -> None:
+    """A gateway that is killed takes this process along, also in the middle of a page that takes minutes to decode."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 def main() -> None:
     """Reads one file after the other until the gateway closes the pipe."""
+    _end_with_gateway()
     # A gateway that is told to end drains its runs first; it ends this process by closing the pipe, or kills it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with os.fdopen(os.dup(0), "rb") as incoming, os.fdopen(os.dup(1), "wb") as outgoing:
         # Should a library ever print something: not between the frames.
         os.dup2(2, 1)
-        # Now, so that what it loads does not count as the file's doing.
+        # Now, so that what it loads does not count as the file's doing, and while files can still be opened.
+        import pyarrow.compute  # pyright: ignore[reportUnusedImport]  # noqa: F401 - conversions load it when they begin
+
         from sluicegate.sync.readers.parquet_rows import lines_of
 
         _limit_memory()
+        _open_nothing()
         with suppress(BrokenPipeError):
             _serve(_Link(incoming, outgoing), lines_of)
         # Closing would flush what nobody reads.
