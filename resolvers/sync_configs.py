@@ -105,7 +105,7 @@ async def create_sync_config(
     check_schedule(columns["mode"], columns["cron"])
     project, storage = await sync_config_source.read_parents(services, viewer, project_id, storage_id)
     source = await sync_config_source.check_source(storage, project, source_path, columns)
-    hook = await checked_webhook(webhook, services.connector)
+    hook = await _check_webhook(services, viewer, webhook)
     found = await sync_config_source.look_at(services, viewer, source, source_path)
     async with services.database.write(viewer.namespace.id) as session:
         storage = await sync_config_source.lock_parents(session, project, storage, project_id, storage_id)
@@ -154,7 +154,7 @@ async def update_sync_config(
         path = before.source_path if source_path is None else source_path
         source = await _changed_source(services, viewer, before, path, merged)
         found = await sync_config_source.look_at(services, viewer, source, path, required=moves)
-    hook = await _changed_webhook(services, before, columns)
+    hook = await _changed_webhook(services, viewer, before, columns)
     async with services.database.write(viewer.namespace.id) as session:
         config = present(await config_transitions.lock(session, before.id), global_id)
         _not_archived(config)
@@ -203,12 +203,24 @@ async def _changed_source(
     return await sync_config_source.check_source(storage, project, path, merged)
 
 
-async def _changed_webhook(services: Services, before: SyncConfig, columns: dict[str, Any]) -> CheckedWebhook | None:
+async def _changed_webhook(
+    services: Services, viewer: Viewer, before: SyncConfig, columns: dict[str, Any]
+) -> CheckedWebhook | None:
     """What of the webhook changes; None when it was not given. The secret stays unless another is given."""
     if "webhook" not in columns:
         return None
     given: GivenWebhook | None = columns.pop("webhook")
-    return await checked_webhook(given, services.connector, has_secret=before.sealed_webhook_secret is not None)
+    return await _check_webhook(services, viewer, given, has_secret=before.sealed_webhook_secret is not None)
+
+
+async def _check_webhook(
+    services: Services, viewer: Viewer, given: GivenWebhook | None, *, has_secret: bool = False
+) -> CheckedWebhook:
+    """As `checked_webhook`. Its host's name is looked up, which a slow one makes last: that takes a place."""
+    if given is None:
+        return await checked_webhook(None, services.connector)
+    with services.places.take(viewer.namespace.id):
+        return await checked_webhook(given, services.connector, has_secret=has_secret)
 
 
 def _check_schedule_of(config: SyncConfig, columns: Mapping[str, Any]) -> None:

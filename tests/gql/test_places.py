@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from resolvers.places import PLACES
+from tests.gql.sync_configs import UPDATE, change, made
 from tests.gql.tenants import Tenant
 from tests.support.s3_responder import Request, S3Responder, Stall
 
@@ -39,3 +40,20 @@ async def test_a_tenant_has_so_many_places_and_they_are_free_again(
     await silent.stop()  # the connections are cut: all of them end
     await asyncio.gather(*waiting)
     assert (await tenant.data(LOCAL))["validateStorage"]["ok"]
+
+
+async def test_a_webhooks_name_is_looked_up_at_a_place_too(tenant: Tenant, silent: S3Responder) -> None:
+    (tenant.folder / "a.png").write_bytes(b"png")
+    config = await made(tenant, await tenant.storage(path=""))
+    silent.always = Stall()
+    waiting = [asyncio.create_task(tenant.graphql(VALIDATE, endpoint=silent.endpoint)) for _ in range(PLACES)]
+    async with asyncio.timeout(30):
+        while len(silent.requests) < PLACES:  # noqa: ASYNC110 - each may ask for more than one thing
+            await asyncio.sleep(0.01)
+    given = {"id": config["id"], "webhook": {"url": "https://93.184.216.34/"}}
+    answer = (await tenant.data(UPDATE, input=given))["updateSyncConfig"]
+    assert [(error["code"]) for error in answer["errors"]] == ["LIMIT"]
+    await change(tenant, UPDATE, id=config["id"], name="without a webhook")
+    await silent.stop()
+    await asyncio.gather(*waiting)
+    await change(tenant, UPDATE, **given)
