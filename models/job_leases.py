@@ -21,6 +21,8 @@ _LEASED = (JobStatus.IN_PROGRESS, JobStatus.CANCELING)
 
 
 _PAGE, _MOST = 500, 2_000
+_OF_STORAGE = 100
+"""Of one storage's jobs so many are looked at: thousands that wait for one another must hide nobody else's."""
 
 
 class DueJob(NamedTuple):
@@ -40,16 +42,21 @@ class Due(NamedTuple):
 async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> Due:
     """Jobs that a worker may claim now, the most urgent first: QUEUED and due, or IN_PROGRESS with no live lease.
 
-    A run whose keys meet those of one under way, or of a more urgent one, waits. Looks at the 2,000 most urgent ones.
+    A run whose keys meet those of one under way, or of a more urgent one, waits. Looks at the 2,000 most urgent ones,
+    with at most 100 of a storage.
     """
     lapsed = or_(Job.lease_expires_at.is_(None), Job.lease_expires_at < at)
     due = or_(Job.not_before.is_(None), Job.not_before <= at)
-    query = (
-        select(Job.id, Job.priority, Job.status, *SCOPE)
+    # Runs without a worker first: others of their storage may wait for them.
+    urgency = (case((Job.status == JobStatus.QUEUED, 1), else_=0), Job.priority.desc(), Job.id)
+    place = func.row_number().over(partition_by=func.coalesce(Job.storage_id, -Job.id), order_by=urgency)
+    ranked = (
+        select(Job.id, Job.priority, Job.status, *SCOPE, place.label("place"))
         .where(UNFINISHED_SQL)
         .where(or_(and_(Job.status == JobStatus.QUEUED, due), and_(Job.status == JobStatus.IN_PROGRESS, lapsed)))
-        .order_by(Job.priority.desc(), Job.id)
+        .subquery()
     )
+    query = select(ranked).where(ranked.c.place <= _OF_STORAGE).order_by(ranked.c.priority.desc(), ranked.c.id)
     taken = await scopes_under_way(session, at)
     found: list[DueJob] = []
     waiting, seen, page = False, 0, limit
@@ -58,7 +65,7 @@ async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> Due:
         for row in rows:
             if len(found) == limit:
                 return Due(found, waiting)
-            if row.status == JobStatus.QUEUED and not taken.take(scope_of(*row[3:])):
+            if row.status == JobStatus.QUEUED and not taken.take(scope_of(*row[3:-1])):
                 waiting = True
             else:
                 found.append(DueJob(row.id, row.priority))

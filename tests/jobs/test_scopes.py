@@ -134,6 +134,24 @@ async def test_what_waits_leaves_room_for_what_need_not(database: Database, tena
         assert waiting
 
 
+async def test_those_that_wait_at_one_storage_hide_neither_other_work_nor_a_run_without_a_worker(
+    database: Database, tenant: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_leases, "_MOST", 4)
+    monkeypatch.setattr(job_leases, "_PAGE", 1)
+    monkeypatch.setattr(job_leases, "_OF_STORAGE", 2)
+    async with jobs_of(database, [], tenant=tenant, start=False) as jobs:
+        left = await sync(jobs)
+        held = await claim(database, left)
+        assert held is not None
+        for _ in range(6):
+            await sync(jobs, priority=100)
+        other, more = [await jobs.enqueue(unicity=name) for name in ("other", "more")]
+        assert await due(database, limit=1) == [other.id]
+        lapsed = now() + timedelta(days=1)
+        assert set(await due(database, lapsed)) == {left.id, other.id, more.id}
+
+
 # ------------------------------------------------------------------ unlock
 async def test_a_lease_taken_away_shuts_the_old_run_out(database: Database, tenant: Tenant) -> None:
     async with jobs_of(database, [], tenant=tenant, start=False) as jobs:
