@@ -17,7 +17,7 @@ from models.sync_configs import SyncConfig
 from sluicegate.core.ids import encode_id, split_id
 from tests.support.gateway import RunningGateway, running_gateway
 
-TENANTS = 200
+TENANTS = 1_000
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
 CREATE_LOCAL = """mutation($project: ID!, $path: String!, $title: String!) {
