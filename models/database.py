@@ -23,6 +23,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from models.base import Scoped
+from models.sqlite_driver import driver
 from sluicegate.core.errors import ConfigurationError
 
 
@@ -155,7 +156,7 @@ def _async_url(url: str | URL) -> URL:
 
 
 def _sqlite_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
-    engine = create_async_engine(url, **options)
+    engine = create_async_engine(url, module=driver(), **options)
 
     @event.listens_for(engine.sync_engine, "connect")
     def configure(connection: Any, _record: Any) -> None:
