@@ -191,18 +191,32 @@ def key_bounds(keys: KeyRange, after: bytes = b"", upto: bytes | None = None) ->
     return (low[0], (low[1],)) if upto is None else (f"{low[0]} AND source_key <= ?", (low[1], upto))
 
 
-async def enter_read_mode(session: AsyncSession, project_id: int, storage_id: int, keys: KeyRange = EVERYTHING) -> None:
-    """Before a READ run: files that an earlier BLOB run recorded are known, but not read yet."""
-    within, bounds = key_bounds(keys)
-    scope = (project_id, storage_id, *bounds)
-    await execute(
+def keys_outside(keys: KeyRange) -> tuple[str, tuple[bytes, ...]]:
+    """SQL for the keys that a range does not cover, from " AND" on, and its values."""
+    if keys.high is None:
+        return " AND source_key < ?", (keys.low,)
+    return " AND (source_key < ? OR source_key >= ?)", (keys.low, keys.high)
+
+
+_UNREAD = (
+    " FROM synced_object AS o WHERE project_id = ? AND storage_id = ?{} AND row = 0 AND CASE WHEN EXISTS (SELECT 1"
+    " FROM source_file AS f WHERE f.project_id = o.project_id AND f.storage_id = o.storage_id"
+    " AND f.source_key = o.source_key) THEN false ELSE status IN ('SYNCED', 'STAGED') END"
+)
+"""Files that BLOB runs recorded and no READ run knows. CASE: the index is all that is read of files that are known."""
+
+
+async def unread_files(
+    session: AsyncSession, project_id: int, storage_id: int, after: bytes, keys: KeyRange = EVERYTHING
+) -> list[bytes]:
+    """The first RANGE_LIMIT files of the range behind `after` that earlier BLOB runs recorded, and nobody has read."""
+    within, bounds = key_bounds(keys, after)
+    found = await fetch(
         session,
-        "INSERT INTO source_file (namespace_id, project_id, storage_id, source_key, fingerprint, rows, failed_rows)"
-        " SELECT namespace_id, project_id, storage_id, source_key, '', 1, 0 FROM synced_object"
-        f" WHERE project_id = ? AND storage_id = ?{within} AND row = 0"
-        f" AND NOT EXISTS (SELECT 1 FROM source_file WHERE project_id = ? AND storage_id = ?{within})",
-        (*scope, *scope),
+        f"SELECT source_key{_UNREAD.format(within)} ORDER BY source_key LIMIT {RANGE_LIMIT}",
+        (project_id, storage_id, *bounds),
     )
+    return [key for (key,) in found]
 
 
 async def enter_blob_mode(

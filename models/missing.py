@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.catalogue import key_bounds
+from models.catalogue import key_bounds, keys_outside
 from models.objects import ObjectStatus
 from models.plain_sql import execute, execute_many, fetch, time_mark
 from models.ranges import EVERYTHING, KeyRange
@@ -49,9 +49,7 @@ async def note_strays(
     session: AsyncSession, job_id: int, project_id: int, storage_id: int, sync_config_id: int, keys: KeyRange
 ) -> None:
     """What the configuration wrote outside of this range, when its source path was another, becomes candidates."""
-    outside, values = (" AND source_key < ?", (keys.low,))
-    if keys.high is not None:
-        outside, values = (" AND (source_key < ? OR source_key >= ?)", (keys.low, keys.high))
+    outside, values = keys_outside(keys)
     await execute(
         session,
         "INSERT INTO missing_candidate (job_id, source_key, row) SELECT CAST(? AS bigint), source_key, row"
@@ -123,6 +121,21 @@ async def forget_empty_sources(session: AsyncSession, project_id: int, storage_i
         " (SELECT 1 FROM synced_object WHERE project_id = ? AND storage_id = ? AND source_key = ?"
         " AND status IN ('SYNCED', 'STAGED'))",
         [(project_id, storage_id, key, project_id, storage_id, key) for key in keys],
+    )
+
+
+async def forget_keys(session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]) -> None:
+    """Drops these files' records from the candidates of all jobs: they are about to be looked at anew."""
+    jobs = await fetch(
+        session,
+        "SELECT id FROM job WHERE project_id = ? AND storage_id = ?"
+        " AND EXISTS (SELECT 1 FROM missing_candidate WHERE job_id = job.id)",
+        (project_id, storage_id),
+    )
+    await execute_many(
+        session,
+        "DELETE FROM missing_candidate WHERE job_id = ? AND source_key = ?",
+        [(number, key) for (number,) in jobs for key in keys],
     )
 
 

@@ -69,6 +69,10 @@ class SyncedObject(Scoped, Base):
     content_hash: Mapped[str | None]
 
 
+STAGED_MARK = "staged:"
+"""What the fingerprint of a file begins with whose rows were staged; see `SourceFile`."""
+
+
 class StagedObject(Scoped, Base):
     """A new version of an object that is shown already, until someone confirms it; the columns of `SyncedObject`."""
 
@@ -95,7 +99,9 @@ class StagedObject(Scoped, Base):
 class SourceFile(Scoped, Base):
     """READ mode: what was read of one file, so that an unchanged file costs one comparison however many rows it has.
 
-    Written when the file was read to its end, or to the error that ends it; `failed_rows` bad rows were left out.
+    Written when the file was read to its end, or to the error that ends it; `failed_rows` bad rows were left out. The
+    fingerprint begins with STAGED_MARK where its rows may wait for confirmation: only a run that waits too takes them
+    for known.
     """
 
     __tablename__ = "source_file"

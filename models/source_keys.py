@@ -42,16 +42,37 @@ async def done(
         )
 
 
+async def drop_old(session: AsyncSession, storage_id: int, sync_config_id: int, before: datetime) -> None:
+    """Forgets the keys that were told of last before then: a listing that began at that time has seen them."""
+    await session.execute(
+        delete(SourceEvent)
+        .where(
+            SourceEvent.storage_id == storage_id,
+            SourceEvent.sync_config_id == sync_config_id,
+            SourceEvent.created_at < before,
+        )
+        .execution_options(synchronize_session=False)
+    )
+
+
 async def known_sources(
     session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]
 ) -> list[tuple[bytes, str, int, int]]:
-    """As `catalogue.known_sources`, of these files (at most 1,000), by key."""
+    """As `catalogue.known_sources`, of these files (at most 1,000), by key; those too that no READ run knows yet."""
     if not keys:
         return []
     marks = ", ".join("?" * len(keys))
-    return await fetch(
+    found: list[tuple[bytes, str, int, int]] = await fetch(
         session,
         "SELECT source_key, fingerprint, rows, failed_rows FROM source_file WHERE project_id = ? AND storage_id = ?"
-        f" AND source_key IN ({marks}) ORDER BY source_key",
+        f" AND source_key IN ({marks})",
         (project_id, storage_id, *keys),
     )
+    recorded = await fetch(
+        session,
+        "SELECT source_key FROM synced_object WHERE project_id = ? AND storage_id = ? AND row = 0"
+        f" AND status IN ('SYNCED', 'STAGED') AND source_key IN ({marks})",
+        (project_id, storage_id, *keys),
+    )
+    read = {source[0] for source in found}
+    return sorted([*found, *((key, "", 1, 0) for (key,) in recorded if key not in read)])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import missing
-from models.catalogue import DETAILED, RANGE_LIMIT, DetailedRow, Known, key_bounds
+from models.catalogue import DETAILED, RANGE_LIMIT, DetailedRow, Known, key_bounds, keys_outside
 from models.plain_sql import execute, execute_many, fetch, insert_many, time_mark
 from models.ranges import KeyRange
 
@@ -83,6 +83,17 @@ async def drop_rows(
     one = "project_id = ? AND storage_id = ? AND source_key = ? AND row >= ?"
     await execute_many(session, f"DELETE FROM synced_object WHERE {one} AND status = 'STAGED'", values)
     await execute_many(session, f"DELETE FROM staged_object WHERE {one}", values)
+
+
+async def drop_strays(
+    session: AsyncSession, project_id: int, storage_id: int, sync_config_id: int, keys: KeyRange
+) -> None:
+    """What the configuration has waiting outside of this range, from when its source path was another, is dropped."""
+    outside, bounds = keys_outside(keys)
+    one = f"project_id = ? AND storage_id = ? AND sync_config_id = ?{outside}"
+    values = (project_id, storage_id, sync_config_id, *bounds)
+    await execute(session, f"DELETE FROM synced_object WHERE {one} AND status = 'STAGED'", values)
+    await execute(session, f"DELETE FROM staged_object WHERE {one}", values)
 
 
 async def drop_versions(session: AsyncSession, project_id: int, storage_id: int, keys: KeyRange) -> None:

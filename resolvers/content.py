@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from models.access_queries import key_by_id
 from models.database import ALL
-from models.objects import SourceFile, SyncedObject
+from models.objects import STAGED_MARK, SourceFile, SyncedObject
 from models.storages import Storage
 from resolvers.content_links import MAX_SECONDS, ContentLink, digest_of, sign, verify
 from resolvers.keys import is_usable
@@ -132,7 +132,8 @@ async def find_source(services: Services, grant: Grant) -> Source:
         file = await session.get(SourceFile, (row.project_id, storage.id, row.source_key)) if _is_record(row) else None
     if grant.link is not None and grant.link.digest != digest_of(row.fingerprint):
         raise ConflictError("The object has changed since the link was made.")
-    fingerprint = (file.fingerprint or None if file else None) if _is_record(row) else row.fingerprint
+    seen = file.fingerprint.removeprefix(STAGED_MARK) if file is not None else ""
+    fingerprint = (seen or None) if _is_record(row) else row.fingerprint
     return Source(storage, row.source_key, row.path, row.mime_type, row.size_bytes, fingerprint, row.fingerprint)
 
 

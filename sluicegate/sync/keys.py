@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
-from models import source_keys
+from models import job_state, missing, source_keys
 from models.database import ALL, AsyncSession
 from models.source_events import NO_CONFIG
 from sluicegate.providers.base import Entry
@@ -45,8 +45,13 @@ async def import_keys(run: Run) -> None:
 
 async def _import_chunk(run: Run, waiting: Sequence[tuple[bytes, datetime]]) -> None:
     plan = run.plan
-    entries = await _stat_all(run, [key for key, _ in waiting if plan.range.covers(key)])
     keys, last = [key for key, _ in waiting], waiting[-1][0]
+    covered = [key for key in keys if plan.range.covers(key)]
+    async with run.database.write(ALL) as session:
+        # What this run or an interrupted one missed before may be there again: this look tells.
+        await job_state.save(session, run.handle.claim)
+        await missing.forget_keys(session, plan.project_id, plan.storage_id, covered)
+    entries = await _stat_all(run, covered)
     left_out = await rejected(plan.filters, entries)
     run.ledger.looked_at(keys)
 
@@ -58,7 +63,6 @@ async def _import_chunk(run: Run, waiting: Sequence[tuple[bytes, datetime]]) -> 
 
         return forget
 
-    covered = [key for key in keys if plan.range.covers(key)]
     if plan.read:
         async with run.database.read(ALL) as session:
             sources = await source_keys.known_sources(session, plan.project_id, plan.storage_id, covered)

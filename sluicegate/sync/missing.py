@@ -17,10 +17,11 @@ from sluicegate.sync.run import Run
 async def note_missing(run: Run, session: AsyncSession, keys: Sequence[bytes]) -> None:
     """Remembers files that the listing does not have. Nothing that is shown is marked before all of it is known."""
     plan = run.plan
-    if not keys or plan.on_delete == OnDelete.IGNORE:
+    if not keys:
         return
-    if plan.require_confirmation:
-        await staging.drop_rows(session, plan.project_id, plan.storage_id, [(key, 0) for key in keys])
+    await _drop_waiting(run, session, [(key, 0) for key in keys])
+    if plan.on_delete == OnDelete.IGNORE:
+        return
     if plan.read or plan.require_confirmation:
         await missing.note_sources(session, run.job_id, plan.project_id, plan.storage_id, keys)
     else:
@@ -30,11 +31,20 @@ async def note_missing(run: Run, session: AsyncSession, keys: Sequence[bytes]) -
 async def note_missing_rows(run: Run, session: AsyncSession, files: Sequence[tuple[bytes, int]]) -> None:
     """For each (key, first row): remembers that the file has no rows from that one on."""
     plan = run.plan
-    if not files or plan.on_delete == OnDelete.IGNORE:
+    if not files:
         return
-    if plan.require_confirmation:
-        await staging.drop_rows(session, plan.project_id, plan.storage_id, files)
+    await _drop_waiting(run, session, files)
+    if plan.on_delete == OnDelete.IGNORE:
+        return
     await missing.note_rows(session, run.job_id, plan.project_id, plan.storage_id, files)
+
+
+async def _drop_waiting(run: Run, session: AsyncSession, files: Sequence[tuple[bytes, int]]) -> None:
+    """Rows that nobody has seen need not go missing. Of files that are objects, `import_files` does it."""
+    plan = run.plan
+    waits = plan.require_confirmation and plan.on_delete != OnDelete.IGNORE
+    if waits or (plan.read and not plan.require_confirmation):
+        await staging.drop_rows(session, plan.project_id, plan.storage_id, files)
 
 
 async def reconcile(run: Run) -> None:
@@ -50,7 +60,7 @@ async def reconcile(run: Run) -> None:
     if left and not progress.missing:
         shown = 0 if plan.require_confirmation else progress.added + progress.restored
         await _guard(run, left, synced - shown)
-    if plan.rescan:
+    if plan.rescan and not plan.only_keys:
         left = await _note_strays(run)
     if not left:
         return
@@ -81,6 +91,7 @@ async def _note_strays(run: Run) -> int:
     assert plan.sync_config_id is not None
     async with run.database.write(ALL) as session:
         await job_state.save(session, run.handle.claim)
+        await staging.drop_strays(session, plan.project_id, plan.storage_id, plan.sync_config_id, plan.range)
         if plan.on_delete != OnDelete.IGNORE:
             await missing.note_strays(
                 session, run.job_id, plan.project_id, plan.storage_id, plan.sync_config_id, plan.range

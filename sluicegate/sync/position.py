@@ -34,7 +34,8 @@ class Position:
     """Where a run goes on.
 
     `prefix`: what the listing is asked for. `cursor`: of the listing before the page at hand; `after`: the last key
-    that is through. `limited`: the run ended there, as `max_objects` says; the next one of the plan goes on.
+    that is through. `limited`: the run ended there, as `max_objects` says; the next one of the plan goes on. `since`:
+    when the listing began, in ISO 8601; "": not known.
     """
 
     prefix: bytes = b""
@@ -42,6 +43,7 @@ class Position:
     after: bytes = b""
     listed: bool = False
     limited: bool = False
+    since: str = ""
     partial: Partial | None = None
 
     def to_json(self, plan_digest: str, counters: dict[str, Any]) -> dict[str, Any]:
@@ -50,6 +52,7 @@ class Position:
         return {
             "v": _VERSION, "plan": plan_digest, "prefix": self.prefix.hex(), "cursor": self.cursor,
             "after": self.after.hex(), "listed": self.listed, "limited": self.limited,
+            "since": self.since,
             "partial": partial and {
                 "key": partial.key.hex(), "fingerprint": partial.fingerprint, "rows": partial.rows, "bad": partial.bad,
                 "before": partial.before, "again": partial.again,
@@ -62,7 +65,7 @@ class Position:
         """The position that `to_json` wrote."""
         position = cls(
             prefix=bytes.fromhex(state["prefix"]), cursor=state["cursor"], after=bytes.fromhex(state["after"]),
-            listed=state["listed"], limited=state["limited"],
+            listed=state["listed"], limited=state["limited"], since=state.get("since", ""),
         )  # fmt: skip
         saved = state["partial"]
         if saved is not None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from models import catalogue
 from models.database import ALL, AsyncSession
-from models.objects import MAX_KEY_BYTES
+from models.objects import MAX_KEY_BYTES, STAGED_MARK
 from sluicegate.core.errors import ErrorCode, RetriableError
 from sluicegate.core.text import text_of_key
 from sluicegate.providers.base import Entry
@@ -107,6 +107,7 @@ def _diff(
     plan, sampler = run.plan, Sampler(run.progress, enabled=run.plan.dry_run)
     # A run over single keys was asked to look at them: rows that failed are in files that look unchanged.
     again = plan.full_sync or plan.only_keys
+    mark = STAGED_MARK if plan.require_confirmation else ""
     before = {source[0]: source for source in known}
     run.ledger.filtered(left_out)
     steps: list[Step] = []
@@ -116,9 +117,8 @@ def _diff(
         old = before.pop(entry.key, None)
         path = entry.path or text_of_key(entry.key)
         rule = left_out.get(entry.key)
-        if rule is None and len(entry.key) <= MAX_KEY_BYTES and (
-            old is None or old[1] != entry.fingerprint or again
-        ):  # fmt: skip
+        same = old is not None and old[1] in (entry.fingerprint, mark + entry.fingerprint)
+        if rule is None and len(entry.key) <= MAX_KEY_BYTES and (again or not same):
             steps.append(Step(entry, path, passed, old is not None, previous))
             sampler.imported(entry, path)
             passed, previous = Passed(), entry.key
@@ -129,7 +129,7 @@ def _diff(
             passed.found += 1
             passed.filtered.append(rule)
             sampler.filtered(entry, path, rule)
-        elif old is not None and old[1] == entry.fingerprint:
+        elif old is not None and same:
             records = max(1, old[2] + old[3])
             passed.found += records
             passed.unchanged += records
@@ -227,6 +227,11 @@ class _Import:
         run.position.after = upto
         if run.position.partial is not None and run.position.partial.key <= upto:
             run.position.partial = None
+
+        if not (batch.size or also or gone or self._also):
+            await run.passed()
+            run.check_stop()
+            return
 
         async def write(session: AsyncSession) -> None:
             await batch.write(session)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from models import catalogue
 from models.catalogue import Known, SourceRow
 from models.database import ALL, AsyncSession
-from models.objects import ObjectStatus
+from models.objects import STAGED_MARK, ObjectStatus
 from models.sync_configs import OnUpdate
 from sluicegate.core.clock import now, to_micros
 from sluicegate.providers.base import Entry
@@ -105,7 +105,8 @@ class RowBatch:
 def source_row(run: Run, entry: Entry, rows: int, failed: int, *, complete: bool = True) -> SourceRow:
     """The note that a file was read; not `complete`: it is known, and will be read again."""
     plan = run.plan
-    fingerprint = entry.fingerprint if complete else ""
+    mark = STAGED_MARK if plan.require_confirmation else ""
+    fingerprint = mark + entry.fingerprint if complete else ""
     return plan.namespace_id, plan.project_id, plan.storage_id, entry.key, fingerprint, rows, failed
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from contextlib import aclosing
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from models import checkpoints, config_runs
+from models import checkpoints, config_runs, source_keys
 from models.database import ALL, AsyncSession
 from models.jobs import Job, JobStatus
 from models.projects import Project
@@ -22,7 +23,7 @@ from sluicegate.sync.plan import SyncPlan, plan_of_config, plan_of_storage
 from sluicegate.sync.position import Position, usable
 from sluicegate.sync.progress import Phase, Progress
 from sluicegate.sync.reads import import_reads
-from sluicegate.sync.run import LimitReached, Run, RunHandle, Stopped
+from sluicegate.sync.run import LimitReached, Run, RunHandle, Stopped, Work
 from sluicegate.sync.samples import report
 from sluicegate.sync.services import SyncServices
 from sluicegate.sync.start import begin
@@ -33,14 +34,20 @@ STOP_SECONDS = 0.25
 """So long a run that is to end has to get to a checkpoint; then what it awaits is cut off."""
 COMMIT_SECONDS = 0.4
 """And so long the commit that it is in."""
+CLOCKS_APART = timedelta(minutes=1)
+"""By so much the clocks of those who note keys and of those who list may differ."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """How a run ended. `status` None: it stopped at a checkpoint, as asked. `columns`: the job row's last values."""
+    """How a run ended. `status` None: it stopped at a checkpoint, as asked. `columns`: the job row's last values.
+
+    `also`: is written with them, ahead of the status.
+    """
 
     status: JobStatus | None
     columns: dict[str, Any]
+    also: Work | None = None
 
 
 async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
@@ -57,6 +64,7 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
         goes_on = saved is not None and usable(saved, plan.digest) and plan.resume and not plan.dry_run
         if saved is not None and goes_on:
             run.position, run.progress = Position.from_json(saved), Progress.from_json(saved["progress"])
+            run.saved = saved["progress"]
             # A run that was at its limit begins anew behind it: its retry has a limit of its own.
             goes_on = not run.position.limited
         meter = Meter(run.progress)
@@ -120,7 +128,9 @@ async def _import(run: Run) -> None:
     except LimitReached:
         run.position.limited, run.progress.pending = True, 0
         await run.commit()
-        return
+        # What a listing lacks is known at its end; of single keys, as they are looked at.
+        if not plan.only_keys:
+            return
     if plan.dry_run:
         return
     await reconcile(run)
@@ -134,8 +144,13 @@ async def _import(run: Run) -> None:
 
     async def note(session: AsyncSession) -> None:
         await config_runs.note_listed(session, config, plan.range, plan.mapping_digest)
+        if run.position.since:
+            before = datetime.fromisoformat(run.position.since) - CLOCKS_APART
+            await source_keys.drop_old(session, plan.storage_id, config, before)
 
-    await run.commit(note)
+    if run.ledger.waits:
+        await run.commit()
+    run.closing = note
 
 
 async def _list(run: Run) -> None:
@@ -157,12 +172,16 @@ def _end(run: Run) -> RunResult:
     if run.plan.dry_run:
         progress.dry_run_report = report(progress)
     status = JobStatus.COMPLETED_WITH_ERRORS if progress.failed else JobStatus.COMPLETED
-    return RunResult(status, {"sync": progress.to_json(), "progress": 1.0})
+    return RunResult(status, {"sync": progress.to_json(), "progress": 1.0}, run.closing)
 
 
 def _columns(run: Run) -> dict[str, Any]:
     """The counters of the last commit: what came after it was taken back with it."""
-    progress = run.progress if run.saved is None else Progress.from_json(run.saved)
+    progress = run.progress
+    if run.saved is not None:
+        progress = Progress.from_json(run.saved)
+    elif run.deferred:
+        progress = Progress(phase=progress.phase, started_at=progress.started_at)
     return {"sync": progress.to_json(), "progress": progress.fraction}
 
 

@@ -23,7 +23,8 @@ async def begin(run: Run) -> None:
     """
     plan = run.plan
     limited = run.position if run.position.limited else None
-    run.position, run.progress = Position(prefix=plan.range.low), Progress()
+    run.progress = Progress()
+    run.position = Position(prefix=plan.range.low, since=run.progress.started_at)
     await run.show(Phase.CONNECTING)
     if plan.dry_run:
         return
@@ -72,12 +73,11 @@ async def _prepare(run: Run) -> None:
     async with run.database.write(ALL) as session:
         # The fence first: a run that lost its lease must not drop what the one after it has found.
         await job_state.save(session, run.handle.claim)
-        await missing.forget_runs(session, project_id, storage_id, keys)
+        if not plan.only_keys:
+            await missing.forget_runs(session, project_id, storage_id, keys)
         if not plan.require_confirmation:
             await staging.drop_versions(session, project_id, storage_id, keys)
-        if plan.read:
-            await catalogue.enter_read_mode(session, project_id, storage_id, keys)
-        else:
+        if not plan.read:
             await catalogue.enter_blob_mode(session, project_id, storage_id, to_micros(now()), keys)
         if plan.sync_config_id is not None and not await config_runs.knows_any(session, project_id, storage_id, keys):
             # Nothing is of another mapping: should this run end early, the next need not map all of it again.
@@ -86,6 +86,24 @@ async def _prepare(run: Run) -> None:
         if plan.prefix != keys.low and not await config_runs.has_outside(session, project_id, storage_id, keys, inner):
             # What the filters leave out anyway need not be listed, unless something there may have to go missing.
             run.position.prefix = plan.prefix
+    if plan.read and not plan.only_keys:
+        await _enter_read_mode(run)
+
+
+async def _enter_read_mode(run: Run) -> None:
+    """Files that BLOB runs recorded, over all of the range or a part of it, are known, but not read yet."""
+    plan, after = run.plan, b""
+    while True:
+        async with run.database.read(ALL) as session:
+            found = await catalogue.unread_files(session, plan.project_id, plan.storage_id, after, plan.range)
+        if not found:
+            return
+        after = found[-1]
+        async with run.database.write(ALL) as session:
+            await job_state.save(session, run.handle.claim)
+            scope = (plan.namespace_id, plan.project_id, plan.storage_id)
+            await catalogue.record_sources(session, [(*scope, key, "", 1, 0) for key in found])
+        run.check_stop()
 
 
 async def _hash_known(run: Run) -> None:
