@@ -15,6 +15,7 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("RESULTS.md")
 RUNS = (
     ("A sync through the whole gateway", ("sync", "--million")),
+    ("What a configuration adds", ("configs",)),
     ("Listing a bucket", ("listing",)),
     ("Reading small objects", ("reading",)),
     ("Reading large tables", ("tables",)),

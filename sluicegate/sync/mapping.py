@@ -1,6 +1,7 @@
 """A schema mapping, compiled: what makes an object's fields and blobs. What each source means to users: docs/sync.md.
 
-Runs for every object of a listing, so that what can be known before is made before: constants are JSON text already.
+Runs for every object of a listing, so that what can be known before is made before: constants are JSON text already,
+and what comes from the folder is made once for all files that follow one another in it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,10 @@ class Mapped(NamedTuple):
 class Mapper:
     """Makes what a mapping says of one object after another. `needs_tags`, `needs_metadata`: what must be fetched."""
 
-    __slots__ = ("_blobs", "_constants", "_fields", "_fixed", "_schema", "needs_metadata", "needs_tags")
+    __slots__ = (
+        "_blobs", "_constants", "_fields", "_fixed", "_folder", "_folder_fields", "_schema", "_text", "_values",
+        "needs_metadata", "needs_tags",
+    )  # fmt: skip
 
     def __init__(self, rules: Sequence[Rule], base: str, schema: ObjectSchema | None) -> None:
         sources = {rule.source for rule in rules}
@@ -45,8 +49,12 @@ class Mapper:
         fixed = [rule for rule in fields if rule.source is MappingSource.CONSTANT]
         self._fixed = {rule.target: rule.value for rule in fixed}
         self._constants = ",".join(f"{_quoted(name)}:{json_text(value)}" for name, value in self._fixed.items())
-        self._fields = [_field(rule, base) for rule in fields if rule not in fixed]
+        folders = [rule for rule in fields if rule.source is MappingSource.FOLDER_PATH]
+        self._folder_fields = [_field(rule, base) for rule in folders]
+        self._fields = [_field(rule, base) for rule in fields if rule not in fixed and rule not in folders]
         self._schema = schema
+        self._folder: str | None = None
+        self._text, self._values = "", self._fixed
 
     def map(
         self,
@@ -61,32 +69,43 @@ class Mapper:
         Raises SkippableError: a required value is missing, is no JSON or URL where it must be one, cannot be stored,
         or is refused by the project's schema.
         """
-        if tags is None:
-            tags = _NOTHING
-        if metadata is None:
-            metadata = _NOTHING
-        parts = [self._constants] if self._constants else []
-        values = self._fixed.copy()
-        size = 0
+        tags, metadata = tags or _NOTHING, metadata or _NOTHING
+        folder = path[: path.rfind("/") + 1]
+        if folder != self._folder:
+            self._enter(folder, path)
+        fields, values, schema = self._text, self._values, self._schema
+        if schema is not None:
+            values = values.copy()
         for target, start, read, encode in self._fields:
             value = read(path, record, tags, metadata)
-            if value is not None:
+            if value is None:
+                continue
+            if schema is not None:
                 values[target] = value
-                text = start + encode(value)
-                parts.append(text)
-                size += len(text)
-                if size > MAX_FIELDS:  # now: of each column of a large record a hundred fields could be made
-                    raise too_large(size, MAX_FIELDS)
-        fields = "{" + ",".join(parts) + "}" if parts else None
+            text = start + encode(value)
+            fields = f"{fields},{text}" if fields else text
+            if len(fields) > MAX_FIELDS:  # now: of each column of a large record a hundred fields could be made
+                raise too_large(len(fields), MAX_FIELDS)
         blobs, targets = (None, _NOTHING)
         if self._blobs is not None:
             blobs, targets = self._blobs.of_object(path, record, tags, metadata, mime)
-        size = 0 if fields is None else len(fields)
-        if self._schema is not None:
-            self._schema.check({**values, **targets}, size)
-        elif size > MAX_FIELDS:
-            raise too_large(size, MAX_FIELDS)
-        return Mapped(fields, blobs)
+        if schema is not None:
+            schema.check({**values, **targets}, len(fields))
+        return Mapped("{" + fields + "}" if fields else None, blobs)
+
+    def _enter(self, folder: str, path: str) -> None:
+        """Makes what all files of the folder have: constants, and what comes from the folder."""
+        self._folder = None
+        parts, values = [self._constants] if self._constants else [], self._fixed.copy()
+        for target, start, read, encode in self._folder_fields:
+            value = read(path, None, _NOTHING, _NOTHING)
+            if value is not None:
+                values[target] = value
+                parts.append(start + encode(value))
+        text = ",".join(parts)
+        if len(text) > MAX_FIELDS:
+            raise too_large(len(text), MAX_FIELDS)
+        self._folder, self._text, self._values = folder, text, values
 
 
 def compile_mapping(
