@@ -12,12 +12,17 @@ from models.sync_configs import SyncConfig
 
 
 async def note_listed(session: AsyncSession, sync_config_id: int, keys: KeyRange, mapping_digest: str | None) -> None:
-    """A run saw all of its range through: all that it has is of this mapping, and nothing lies outside any more."""
-    mine = update(SyncConfig).where(SyncConfig.id == sync_config_id).execution_options(synchronize_session=False)
-    await session.execute(mine.values(mapping_digest=mapping_digest))
+    """A run saw all of its range through: all that it has is of this mapping, and nothing lies outside any more.
+
+    For the transaction that ends the job (`job_state.finish`): it has locked the configuration, and its row.
+    """
+    config = await session.get(SyncConfig, sync_config_id)
+    if config is None:
+        return
+    config.mapping_digest = mapping_digest
     # Not where the path was changed once more meanwhile.
-    same = SyncConfig.range_high.is_(None) if keys.high is None else SyncConfig.range_high == keys.high
-    await session.execute(mine.where(SyncConfig.range_low == keys.low, same).values(rescan=False))
+    if config.range == keys:
+        config.rescan = False
 
 
 async def note_mapping(session: AsyncSession, sync_config_id: int, mapping_digest: str | None) -> None:

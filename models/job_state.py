@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -149,17 +150,24 @@ async def finish(
     status: JobStatus,
     *,
     error: dict[str, Any] | None = None,
+    also: Callable[[AsyncSession], Awaitable[None]] | None = None,
     at: datetime | None = None,
     **columns: Any,
 ) -> Job:
     """Ends the run's job with a terminal status; a job that is CANCELING ends CANCELED whatever is said.
 
+    `also`: the run's last writes, once its rows are locked and its fence was found to hold.
+
     `error`: {type, message, providerCode, hint, causes}; only what both databases can hold is kept. A job
     that completed has no checkpoint any more: a RETRY begins anew. Raises FencedError.
     """
+    held = await lock_job(session, claim.job_id)
+    if also is not None and held is not None and held.fence == claim.fence and held.status in HELD:
+        await also(session)
     job = await apply(
-        session, claim.job_id, _FINISHES[status], under=claim.fence, at=at, **columns, **storable_error(error)
-    )
+        session, claim.job_id, _FINISHES[status], under=claim.fence, held=held, at=at, **columns,
+        **storable_error(error),
+    )  # fmt: skip
     if job.status in {JobStatus.COMPLETED, JobStatus.COMPLETED_WITH_ERRORS}:
         await checkpoints.drop_finished(session, job.id)
     return job

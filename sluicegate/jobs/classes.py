@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Protocol
 
 from models.jobs import JobStatus
-from sluicegate.sync.run import RunHandle
+from sluicegate.sync.run import RunHandle, Work
 
 
 class Result(Protocol):
@@ -20,6 +20,11 @@ class Result(Protocol):
     @property
     def columns(self) -> Mapping[str, Any]:
         """Columns of the job's row, written as the run ends."""
+        ...
+
+    @property
+    def also(self) -> Work | None:
+        """What else is written as it ends, in the same transaction and under its fence; with a status only."""
         ...
 
 

@@ -10,6 +10,7 @@ from models import job_state
 from models.database import AsyncSession
 from models.job_state import Claim
 from models.jobs import JobStatus
+from sluicegate.sync.run import Work
 
 
 class Conclusion(Protocol):
@@ -27,10 +28,11 @@ class Finish:
     status: JobStatus
     error: dict[str, Any] | None = None
     columns: dict[str, Any] = field(default_factory=dict[str, Any])
+    also: Work | None = None
 
     async def write(self, session: AsyncSession, claim: Claim, at: datetime) -> None:
         """Finishes the row."""
-        await job_state.finish(session, claim, self.status, error=self.error, at=at, **self.columns)
+        await job_state.finish(session, claim, self.status, error=self.error, also=self.also, at=at, **self.columns)
 
 
 @dataclass(frozen=True, slots=True)

@@ -172,7 +172,7 @@ class Worker:
 
     def _returned(self, result: Result) -> Conclusion:
         columns = dict(result.columns)
-        return HandOver(columns) if result.status is None else Finish(result.status, columns=columns)
+        return HandOver(columns) if result.status is None else Finish(result.status, columns=columns, also=result.also)
 
     def _failed(self, handle: Handle, error: BaseException) -> Conclusion:
         job = handle.job

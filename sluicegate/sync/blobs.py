@@ -67,6 +67,10 @@ async def import_files(
     if plan.dry_run:
         run.progress.missing += len(gone)
         return
+    if not (changes.rows or gone or stale or also):
+        await run.passed()
+        run.check_stop()
+        return
 
     async def write(session: AsyncSession) -> None:
         await changes.write(run, session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -24,6 +25,8 @@ from sluicegate.sync.progress_news import ProgressNews
 from sluicegate.sync.readers.parquet_process import ParquetReader
 
 LISTING_ATTEMPTS = 5
+DEFER_SECONDS = 1.0
+"""So long a run that finds nothing to write may be ahead of its checkpoint."""
 
 Work = Callable[[AsyncSession], Awaitable[None]]
 
@@ -58,7 +61,10 @@ class LimitReached(Exception):  # noqa: N818 - as Stopped
 
 @dataclass(slots=True)
 class Run:
-    """The state of one run in this process. `saved`: the counters as the last commit wrote them."""
+    """The state of one run in this process. `saved`: the counters as the last commit wrote them.
+
+    `deferred`: it is ahead of that. `closing`: what belongs into the transaction that ends the job well.
+    """
 
     handle: RunHandle
     database: Database
@@ -69,9 +75,12 @@ class Run:
     parquet: ParquetReader = field(default_factory=ParquetReader)
     saved: dict[str, Any] | None = None
     committing: bool = False
+    deferred: bool = False
+    closing: Work | None = None
     pace: Pace = field(init=False)
     ledger: Ledger = field(init=False)
     news: ProgressNews = field(init=False)
+    _committed: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
         self.pace = Pace(self.wait, self._hit)
@@ -130,12 +139,20 @@ class Run:
                     await checkpoints.store(session, self.job_id, state)
         finally:
             self.committing = False
-        self.saved = counters
+        self.saved, self.deferred, self._committed = counters, False, time.monotonic()
         # The status too: a state shown after a cancel was committed must not say IN_PROGRESS again.
         self.handle.job.row_rev, self.handle.job.tick, self.handle.job.status = saved.row_rev, 0, saved.status
         if saved.status != JobStatus.IN_PROGRESS:
             self.handle.stop.set()
         await told.show()
+
+    async def passed(self) -> None:
+        """Instead of `commit` where nothing but the position has moved: that waits for the next commit, or a second."""
+        overdue = time.monotonic() - self._committed >= DEFER_SECONDS
+        if overdue or self.ledger.waits or self.handle.stop.is_set():
+            await self.commit()
+        else:
+            self.deferred = True
 
     async def show(self, phase: Phase | None = None) -> None:
         """Publishes the counters as they are, between two writes of the row."""

@@ -117,6 +117,7 @@ class Done:
 
     status: JobStatus | None = JobStatus.COMPLETED
     columns: dict[str, Any] = field(default_factory=dict)
+    also: Any = None
 
 
 @dataclass

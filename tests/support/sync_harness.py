@@ -162,7 +162,7 @@ class Harness:
         result = await run_sync(handle, self.services)
         if result.status is not None:
             async with self.database.write(ALL) as session:
-                await job_state.finish(session, handle.claim, result.status, **result.columns)
+                await job_state.finish(session, handle.claim, result.status, also=result.also, **result.columns)
         return result
 
     async def fail(self, handle: Handle) -> None:
