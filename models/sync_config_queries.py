@@ -11,6 +11,7 @@ from sqlalchemy import Select, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
+from models.access import Namespace
 from models.criteria import Range, matching
 from models.dead_letters import DeadLetter, DeadLetterStatus
 from models.jobs import UNFINISHED, Job
@@ -133,6 +134,16 @@ async def other_configs(session: AsyncSession, *, project_id: int, besides: int)
         SyncConfig.status != SyncConfigStatus.ARCHIVED,
     )
     return list(await session.scalars(query.order_by(SyncConfig.id).limit(1_000)))
+
+
+async def lock_count(session: AsyncSession, namespace_id: int, limit: int) -> int:
+    """How many configurations the namespace has, at most `limit`, without archived ones.
+
+    Nobody else who asks gets an answer before the transaction ends, so that what two make at once is counted too.
+    """
+    await session.execute(select(Namespace.id).where(Namespace.id == namespace_id).with_for_update(key_share=True))
+    there = select(SyncConfig.id).where(SyncConfig.status != SyncConfigStatus.ARCHIVED).limit(limit)
+    return await session.scalar(select(func.count()).select_from(there.subquery())) or 0
 
 
 async def has_objects(session: AsyncSession, config: SyncConfig) -> bool:

@@ -26,7 +26,7 @@ from resolvers.sync_config_input import (
 )
 from resolvers.sync_config_source import Source
 from sluicegate.core.clock import now
-from sluicegate.core.errors import ConflictError, NotFoundError
+from sluicegate.core.errors import ConflictError, LimitError, NotFoundError
 from sluicegate.core.ids import decode_id
 from sluicegate.providers.parsing import camel
 from sluicegate.webhooks.secrets import seal_secret
@@ -108,6 +108,7 @@ async def create_sync_config(
     hook = await _check_webhook(services, viewer, webhook)
     found = await sync_config_source.look_at(services, viewer, source, source_path)
     async with services.database.write(viewer.namespace.id) as session:
+        await _guard_count(services, session, viewer)
         storage = await sync_config_source.lock_parents(session, project, storage, project_id, storage_id)
         _same_place(storage, source)
         actor = viewer.actor
@@ -271,6 +272,15 @@ async def _moved(
             hint="Give confirmRescan: true if that is wanted, or create another configuration.",
         )
     return {**columns, "rescan": True, "listed_at": None}
+
+
+async def _guard_count(services: Services, session: AsyncSession, viewer: Viewer) -> None:
+    most = services.settings.max_sync_configs
+    if await sync_config_queries.lock_count(session, viewer.namespace.id, most) >= most:
+        raise LimitError(
+            f"A namespace has at most {most:,} sync configurations.",
+            hint="Archive or delete those that are not needed any more; archived ones do not count.",
+        )
 
 
 def _same_place(storage: Storage, source: Source) -> None:

@@ -37,6 +37,9 @@ class Settings(BaseSettings):
         default=64, ge=1, description="Objects whose content is sent through the gateway at a time"
     )
     worker_concurrency: int = Field(default=4, ge=1, le=64, description="Jobs that one process runs at a time")
+    max_sync_configs: int = Field(
+        default=10_000, ge=1, description="Sync configurations of a namespace, without archived ones"
+    )
     job_retention_days: int = Field(default=30, ge=1, description="Finished jobs older than this are deleted")
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,5 +1,6 @@
 """Sync configurations through the front door: made, changed and refused, against real folders and an S3 server."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -335,3 +336,21 @@ async def test_configurations_follow_a_storage_that_is_pointed_elsewhere(tenant:
     )
     paths = {node["path"]: node["status"] for node in found["syncConfig"]["project"]["objects"]["nodes"]}
     assert paths == {"in/a.png": "MISSING", "in/b.csv": "MISSING", "a.png": "SYNCED", "b.csv": "SYNCED"}
+
+
+async def test_a_namespace_has_so_many_and_no_more_however_many_are_made_at_once(
+    tenant: Tenant, storage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(vars(tenant.gateway.services.settings), "max_sync_configs", 3)
+    project = await tenant.project()
+    answers = await asyncio.gather(
+        *(create(tenant, storage, projectId=project, draft=True, sourcePath="") for _ in range(6))
+    )
+    kept = [answer["syncConfig"]["id"] for answer in answers if answer["syncConfig"]]
+    assert len(kept) == 3
+    assert {error["code"] for answer in answers for error in answer["errors"]} == {"LIMIT"}
+    await change(tenant, STATES["archive"], id=kept[0])
+    await made(tenant, storage, projectId=project, draft=True)
+    (error,) = (await create(tenant, storage, projectId=project, draft=True))["errors"]
+    assert error["code"] == "LIMIT"
+    assert error["message"].startswith("A namespace has at most 3 sync configurations.")
