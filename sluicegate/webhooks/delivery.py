@@ -19,7 +19,7 @@ from sluicegate.core.errors import ConfigurationError
 from sluicegate.core.metrics import WEBHOOK_ATTEMPTS
 from sluicegate.core.net import Connector
 from sluicegate.webhooks.payloads import batch_body, sync_body
-from sluicegate.webhooks.schedule import Turns, wait_after
+from sluicegate.webhooks.schedule import MAX_ATTEMPTS, Turns, wait_after
 from sluicegate.webhooks.secrets import open_secret
 from sluicegate.webhooks.sending import TIMEOUT_SECONDS, Verdict, send
 from sluicegate.webhooks.signing import signed_headers
@@ -113,18 +113,36 @@ class Deliverer:
         time = asyncio.get_running_loop().time
         began = time()
         try:
-            # The time for the body is the database's; without a bound the attempt could outlive its lease.
-            async with asyncio.timeout(self._options.lease / 2):
-                verdict = await self._send(message)
+            verdict = await self._verdict(message)
             well = verdict.error is None and time() - began < self._options.slow
             await self._write_down(message, verdict)
-        except Exception:
-            logger.exception(
-                "Message %s to the webhook of config %s is left to its lease", message.id, message.config_id
-            )
+        except Exception as error:  # noqa: BLE001 - logged below
+            # By its lease it is taken again; that too ends, for the attempts were counted before.
+            self._log_unexpected(message, error, "how it went could not be written down")
         finally:
             self._turns.end(message.config_id, well=well)
             self._database.delivery_news.set()
+
+    async def _verdict(self, message: Message) -> Verdict:
+        """What became of an attempt, whatever happens in it: an error of ours is a failure like the receiver's."""
+        if message.attempts > MAX_ATTEMPTS:
+            return Verdict("The gateway could not end any of its last attempts.")
+        try:
+            # The time for the body is the database's; without a bound the attempt could outlive its lease.
+            async with asyncio.timeout(self._options.lease / 2):
+                return await self._send(message)
+        except Exception as error:  # noqa: BLE001 - logged below
+            self._log_unexpected(message, error, "it could not be sent")
+            return Verdict("An unexpected error of the gateway.", logged=True)
+
+    @staticmethod
+    def _log_unexpected(message: Message, error: Exception, what: str) -> None:
+        # Where it happened, without its text: that may hold the URL, and whoever has that may send to the receiver.
+        place = (type(error), Exception(type(error).__name__), error.__traceback__)
+        logger.error(
+            "Message %s to the webhook of config %s, attempt %s: %s",
+            message.id, message.config_id, message.attempts, what, exc_info=place,
+        )  # fmt: skip
 
     async def _send(self, message: Message) -> Verdict:
         try:
@@ -161,7 +179,7 @@ class Deliverer:
                 outcome = "retried"
                 await delivery_attempts.try_again(session, message, verdict.error, at=at + timedelta(seconds=wait))
         WEBHOOK_ATTEMPTS.labels(outcome).inc()
-        if verdict.error is not None:
+        if verdict.error is not None and not verdict.logged:
             logger.warning(
                 "Webhook of config %s, message %s, attempt %s: %s",
                 message.config_id, message.id, message.attempts, verdict.error,

@@ -28,12 +28,14 @@ _SLOW_DOWN = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAIL
 class Verdict:
     """How an attempt ended: `error` None is delivered. `final`: don't try again. `retry_after`: seconds asked for.
 
-    `error` is in our words: nothing in it comes from the receiver but the number of its status.
+    `error` is in our words: nothing in it comes from the receiver but the number of its status. `logged`: more than it
+    says is in the log already.
     """
 
     error: str | None = None
     final: bool = False
     retry_after: float | None = None
+    logged: bool = False
 
 
 async def send(

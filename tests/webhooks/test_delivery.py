@@ -11,7 +11,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from models.database import ALL
-from models.deliveries import BatchStatus
+from models.deliveries import BatchStatus, Delivery
 from models.delivery_health import failing_webhooks
 from models.sync_configs import SyncConfig, SyncConfigStatus
 from sluicegate.core import logging as ours
@@ -254,4 +254,38 @@ async def test_a_secret_that_cannot_be_opened_is_told_and_tried_again(local_hook
     async with local_hooks.delivering():
         row = await local_hooks.tried(await local_hooks.batch(hook))
     assert row.last_error == "Stored credentials belong to another row."
+    assert not local_hooks.receiver.taken
+
+
+async def test_an_error_of_our_own_ends_as_the_receivers_do_and_is_logged_once_without_the_url(
+    local_hooks: Hooks, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    url = f"{local_hooks.receiver.endpoint}/token"
+
+    async def explode(*_: object, **__: object) -> None:
+        raise KeyError(url)
+
+    monkeypatch.setattr("sluicegate.webhooks.delivery.send", explode)
+    batch = await local_hooks.batch(await local_hooks.hook())
+    async with local_hooks.delivering():
+        for attempt, wait in enumerate(WAITS_SECONDS, start=1):
+            row = await local_hooks.tried(batch, attempt)
+            assert row.next_attempt_at is not None
+            assert wait <= (row.next_attempt_at - local_hooks.clock()).total_seconds() <= 1.2 * wait
+            local_hooks.forward(1.2 * wait + 0.01)
+        row = await local_hooks.ended(batch, BatchStatus.FAILED)
+    assert (row.attempts, row.last_error) == (MAX_ATTEMPTS, "An unexpected error of the gateway.")
+    assert len(caplog.records) == MAX_ATTEMPTS
+    assert "in explode" in caplog.text
+    assert "KeyError" in caplog.text
+    assert url not in caplog.text
+
+
+async def test_a_message_whose_attempts_never_end_is_given_up(local_hooks: Hooks) -> None:
+    batch = await local_hooks.batch(await local_hooks.hook())
+    async with local_hooks.database.write(ALL) as session:
+        (await session.get_one(Delivery, batch)).attempts = MAX_ATTEMPTS
+    async with local_hooks.delivering():
+        row = await local_hooks.ended(batch, BatchStatus.FAILED)
+    assert row.last_error == "The gateway could not end any of its last attempts."
     assert not local_hooks.receiver.taken
