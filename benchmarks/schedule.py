@@ -41,7 +41,7 @@ class Silent:
     async def publish(self, topic: str, state: Any) -> None:
         """Nobody is watching."""
 
-    async def publish_stale(self, topic: str) -> None:
+    async def publish_stale(self, topic: str, scope: int) -> None:
         """Nobody is watching."""
 
     def heard(self, topic: str) -> bool:  # noqa: ARG002 - the protocol's

@@ -214,7 +214,7 @@ async def _set_status(
 
     async def show() -> None:
         if len(changed) > MAX_SHOWN:
-            await services.hub.publish_stale(DEAD_LETTER)
+            await services.hub.publish_stale(DEAD_LETTER, changed[0].namespace_id)
         else:
             for row in changed:
                 await services.hub.publish(DEAD_LETTER, row)

@@ -47,6 +47,6 @@ async def watch_dead_letters(
     request = PageRequest(first)
     assert request.size >= 0  # a size that is not allowed raises here, before anything is watched
     source = _DeadLetters(services, viewer, criteria, request)
-    async with services.hub.watch_list(DEAD_LETTER, source) as changes:
+    async with services.hub.watch_list(DEAD_LETTER, source, scope=viewer.namespace.id) as changes:
         async for change in changes:
             yield change

@@ -100,21 +100,26 @@ class Hub:
         """Whether somebody may be watching a list of the topic: if not, what only lists show need not be read."""
         return bool(self._tasks) and (not self._channel.local or bool(self._lists.get(topic)))
 
-    async def publish_stale(self, topic: str) -> None:
-        """Announces that more rows of the topic changed than are worth a message each: lists of it are read anew."""
+    async def publish_stale(self, topic: str, scope: int) -> None:
+        """Announces that more rows of the topic changed than are worth a message each: its lists are read anew.
+
+        `scope`: the namespace of the rows; lists of others are left alone.
+        """
         if self._topics[topic] and self.heard(topic):
-            self._put(Message(topic, 0, 0, Kind.RESYNC, ""))
+            self._put(Message(topic, scope, 0, Kind.RESYNC, ""))
 
     @asynccontextmanager
-    async def watch_list(self, topic: str, source: ListSource[Any]) -> AsyncGenerator[ListWatch[Any]]:
-        """The list that `source` selects, then its changes; see `ListWatch`.
+    async def watch_list(
+        self, topic: str, source: ListSource[Any], *, scope: int | None = None
+    ) -> AsyncGenerator[ListWatch[Any]]:
+        """The list that `source` selects, then its changes; see `ListWatch`. `scope`: of its rows, None for any.
 
         The watch is registered before the rows are read, so no change falls between the two. Raises RuntimeError when
         the hub is not running.
         """
         if not self._tasks:
             raise RuntimeError("The hub is not running.")
-        watch = ListWatch(self._topics[topic], source, self.stats)
+        watch = ListWatch(self._topics[topic], source, self.stats, scope=scope)
         watches = self._lists.setdefault(topic, set())
         watches.add(watch)
         self.stats.watchers += 1
@@ -232,7 +237,8 @@ class Hub:
         if message.kind is Kind.RESYNC:
             if message.topic == RESYNC.topic:
                 self._stale.set()
-            _lose(self._lists.get(message.topic, ()))
+            concerned = (each for each in self._lists.get(message.topic, ()) if each.concerns(message.id))
+            _lose(concerned)
             return
         watches = self._watches.get((message.topic, message.id), ())
         lists = self._lists.get(message.topic, ())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Sequence
 from enum import StrEnum
@@ -15,6 +16,10 @@ MAX_KNOWN = 1_000
 """So many rows of a list are remembered; of those that were told of before them, it is not told when they leave."""
 MAX_PENDING = 1_000
 """So many rows may have changed before a slow reader takes them; of more, the list is read anew."""
+
+
+REREAD_SECONDS = 1.0
+"""A list is read anew at most so often: whoever changes many rows again and again makes it late, not costly."""
 
 
 class ChangeKind(StrEnum):
@@ -61,14 +66,17 @@ class ListWatch(Generic[StateT]):
     shared: never change one.
     """
 
-    def __init__(self, topic: Topic[StateT], source: ListSource[StateT], stats: HubStats) -> None:
+    def __init__(
+        self, topic: Topic[StateT], source: ListSource[StateT], stats: HubStats, *, scope: int | None = None
+    ) -> None:
         self.end: End | None = None
-        self._topic, self._source, self._stats = topic, source, stats
+        self._topic, self._source, self._stats, self._scope = topic, source, stats, scope
         self._known: dict[int, int] = {}
         self._pending: dict[int, StateT | None] = {}
         self._ready: deque[Change] = deque()
         self._begun = False
         self._stale = True
+        self._read_at = -math.inf
         self._waiter: asyncio.Future[None] | None = None
 
     def offer(self, number: int, update: Update[StateT] | None) -> None:
@@ -91,6 +99,10 @@ class ListWatch(Generic[StateT]):
         if len(self._pending) > MAX_PENDING:
             self.lose()
         self._wake()
+
+    def concerns(self, scope: int) -> bool:
+        """Whether rows of this scope may be in the list; 0 stands for those of all."""
+        return self._scope is None or scope in (0, self._scope)
 
     def lose(self) -> None:
         """Changes may have been lost: the rows are read again."""
@@ -119,7 +131,9 @@ class ListWatch(Generic[StateT]):
                 return self._ready.popleft()
             if self.end is not None and not self._pending:
                 raise StopAsyncIteration
-            if self._stale:
+            if self._stale and (pause := self._read_at + REREAD_SECONDS - asyncio.get_running_loop().time()) > 0:
+                await self._wait(pause)
+            elif self._stale:
                 await self._read()
             elif self._pending:
                 number = next(iter(self._pending))
@@ -127,12 +141,13 @@ class ListWatch(Generic[StateT]):
             else:
                 await self._wait()
 
-    async def _wait(self) -> None:
+    async def _wait(self, seconds: float | None = None) -> None:
+        """Until something comes, but no longer than `seconds`."""
         if self._waiter is not None:
             raise RuntimeError("A watch has one reader.")
         self._waiter = asyncio.get_running_loop().create_future()
         try:
-            await self._waiter
+            await asyncio.wait((self._waiter,), timeout=seconds)
         finally:
             self._waiter = None
 
@@ -140,6 +155,7 @@ class ListWatch(Generic[StateT]):
         """Reads the rows: as a snapshot the first time, as changes after that. What comes meanwhile is kept."""
         self._stale = False
         self._pending.clear()
+        self._read_at = asyncio.get_running_loop().time()
         try:
             rows = await self._source.first()
             unseen = list(self._known.keys() - {self._id(row) for row in rows})

@@ -23,8 +23,8 @@ class Publisher(Protocol):
         """`topic`: job or storage; `state`: the row, committed."""
         ...
 
-    async def publish_stale(self, topic: str) -> None:
-        """Lists of the topic's rows are to be read anew."""
+    async def publish_stale(self, topic: str, scope: int) -> None:
+        """Lists of the topic's rows in this namespace are to be read anew."""
         ...
 
     def heard(self, topic: str) -> bool:
@@ -50,10 +50,10 @@ class Announcer:
         except Exception:
             logger.exception("A %s could not be published", topic)
 
-    async def publish_stale(self, topic: str) -> None:
-        """Has lists of the topic read anew."""
+    async def publish_stale(self, topic: str, scope: int) -> None:
+        """Has the namespace's lists of the topic read anew."""
         try:
-            await self._publisher.publish_stale(topic)
+            await self._publisher.publish_stale(topic, scope)
         except Exception:
             logger.exception("Changes of %s rows could not be published", topic)
 

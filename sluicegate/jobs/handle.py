@@ -66,7 +66,7 @@ class Handle:
     async def announce(self, topic: str, rows: Sequence[Any] | None) -> None:
         """Shows rows, committed, to those who watch lists of them; None: too many to show, lists are read anew."""
         if rows is None:
-            await self.announcer.publish_stale(topic)
+            await self.announcer.publish_stale(topic, self.job.namespace_id)
         for row in rows or ():
             await self.announcer.publish(topic, row)
 

@@ -29,6 +29,12 @@ class Source:
         return [self.table.rows[number] for number in ids if number in self.table.rows]
 
 
+@pytest.fixture(autouse=True)
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lists are read anew without a pause, but where a test says so."""
+    monkeypatch.setattr(lists_module, "REREAD_SECONDS", 0.0)
+
+
 @pytest.fixture
 def table() -> Table:
     return Table(*(Counter(number, 1) for number in (1, 2, 3)))
@@ -139,10 +145,43 @@ async def test_what_a_lost_message_hides_is_told_when_the_rows_are_read(hub: Hub
         table.advance(2, label="lost")
         del table.rows[3]
         table.rows[4] = Counter(4, 1, label="new")
-        await hub.publish_stale("counter")
+        await hub.publish_stale("counter", 0)
         assert sorted(await take(watch, 4)) == [
             (K.CREATED, 4, "new"), (K.DELETED, 3, None), (K.LEFT, 1, "out"), (K.UPDATED, 2, "lost"),
         ]  # fmt: skip
+
+
+async def test_changes_of_another_scope_have_nothing_read(hub: Hub, table: Table) -> None:
+    mine, other = Source(table), Source(table)
+    async with (
+        hub.watch_list("counter", mine, scope=1) as watch,
+        hub.watch_list("counter", other, scope=2) as others,
+    ):
+        await take(watch, 4)
+        await take(others, 4)
+        table.advance(1, label="many")
+        await hub.publish_stale("counter", 1)
+        assert await take(watch, 1) == [(K.UPDATED, 1, "many")]
+        await hub.publish("counter", table.advance(2, label="one"))
+        assert await take(others, 1) == [(K.UPDATED, 2, "one")]
+    assert (mine.reads, other.reads) == (2, 1)
+
+
+async def test_a_list_that_changes_again_and_again_is_read_once_in_a_while(
+    hub: Hub, table: Table, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lists_module, "REREAD_SECONDS", 0.2)
+    source = Source(table)
+    async with hub.watch_list("counter", source) as watch:
+        await take(watch, 4)
+        change = asyncio.create_task(take(watch, 1))
+        for step in range(20):
+            table.advance(1, label=f"step {step}")
+            await hub.publish_stale("counter", 0)
+            await turns()
+        assert source.reads == 1
+        assert await change == [(K.UPDATED, 1, "step 19")]
+        assert source.reads == 2
 
 
 async def test_a_channel_that_is_cut_costs_no_change(hub: Hub, table: Table, wire: Wire) -> None:

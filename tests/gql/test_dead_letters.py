@@ -228,7 +228,7 @@ async def test_a_letter_that_goes_with_its_row_is_told_as_deleted(tenant: Tenant
     database = tenant.gateway.services.database
     async with database.write(tenant.number) as session:
         await session.delete(await session.get_one(DeadLetter, number(letter)))
-    await tenant.gateway.services.hub.publish_stale("deadLetter")
+    await tenant.gateway.services.hub.publish_stale("deadLetter", tenant.number)
     async with asyncio.timeout(20):
         event = (await anext(watched))["data"]["deadLetters"]
     assert event == {"kind": "DELETED", "deletedId": letter, "deadLetter": None}

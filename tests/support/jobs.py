@@ -84,7 +84,7 @@ class Recorder:
             self.states.append((topic, snapshot))
             self._changed.notify_all()
 
-    async def publish_stale(self, topic: str) -> None:
+    async def publish_stale(self, topic: str, scope: int) -> None:
         """Nobody watches lists."""
 
     def heard(self, topic: str) -> bool:
