@@ -16,7 +16,7 @@ from sluicegate.core.errors import ErrorCode, FatalError, InvalidError, Retriabl
 from sluicegate.providers.base import CheckStatus
 from sluicegate.providers.s3.ambient import AmbientCredentials
 from sluicegate.providers.s3.credentials import RefreshingCredentials
-from sluicegate.providers.s3.settings import Settings, namespace_external_id
+from sluicegate.providers.s3.settings import Settings, is_aws, namespace_external_id
 from sluicegate.providers.s3.signing import Credentials
 from sluicegate.providers.s3.sts import sts_endpoint
 from tests.providers.conformance import body_of, checks_of, entries_of
@@ -213,7 +213,18 @@ async def test_where_allowed_the_machines_keys_assume_a_role_with_an_external_id
 
 
 @pytest.mark.parametrize(
-    "endpoint", ["https://attacker.example", "https://8.8.8.8", "https://x.amazonaws.com.evil.example"]
+    "endpoint",
+    [
+        "https://attacker.example",
+        "https://8.8.8.8",
+        "https://x.amazonaws.com.evil.example",
+        # Hosts of AWS that serve what any customer runs there.
+        "https://abc123.execute-api.eu-west-1.amazonaws.com",
+        "https://lb-1.elb.eu-west-1.amazonaws.com",
+        "https://ec2-203-0-113-1.eu-west-1.compute.amazonaws.com",
+        "https://ap-1.s3-object-lambda.eu-west-1.amazonaws.com",
+        "https://s3.lb-1.elb.eu-west-1.amazonaws.com",
+    ],
 )
 async def test_the_machines_keys_are_never_shown_to_an_endpoint_of_the_tenants_choice(
     source: Bucket, endpoint: str
@@ -225,6 +236,32 @@ async def test_the_machines_keys_are_never_shown_to_an_endpoint_of_the_tenants_c
     for trusted in (None, "https://bucket.vpce-1.s3.eu-west-1.vpce.amazonaws.com"):
         async with source.open(**NOTHING, role_arn=ROLE, ambient_aws=True, s3_endpoint=trusted):
             pass
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "s3.amazonaws.com",
+        "S3.EU-West-1.amazonaws.com",
+        "s3.dualstack.eu-west-1.amazonaws.com",
+        "s3-fips.us-east-2.amazonaws.com",
+        "s3-fips.dualstack.us-gov-west-1.amazonaws.com",
+        "s3-fips-us-gov-west-1.amazonaws.com",
+        "s3-eu-west-1.amazonaws.com",
+        "bucket.s3-accelerate.dualstack.amazonaws.com",
+        "ap-1.s3-accesspoint.ap-southeast-2.amazonaws.com",
+        "s3.cn-north-1.amazonaws.com.cn",
+        "my.bucket.s3.us-west-2.amazonaws.com",
+        "vpce-0a-1b.sqs.us-east-2.vpce.amazonaws.com",
+        "sqs-fips.us-gov-west-1.amazonaws.com",
+        "sqs.cn-north-1.amazonaws.com.cn",
+        "eu-west-2.queue.amazonaws.com",
+        "queue.amazonaws.com",
+        "sqs.eu-west-1.api.aws",
+    ],
+)
+def test_the_hosts_of_s3_and_its_queues_are_aws(host: str) -> None:
+    assert is_aws(host)
 
 
 async def test_each_namespace_has_its_own_external_id(source: Bucket) -> None:

@@ -179,9 +179,23 @@ def namespace_external_id(context: ProviderContext) -> str:
     return "sluicegate-" + hashlib.sha256(f"{context.namespace_id}:{context.namespace}".encode()).hexdigest()[:32]
 
 
+# S3: https://docs.aws.amazon.com/general/latest/gr/s3.html, queues: …/sqs-service.html and …/rande.html, endpoints of
+# a VPC: https://docs.aws.amazon.com/AmazonS3/latest/userguide/privatelink-interface-endpoints.html. What stands before
+# the service's name is a bucket, a VPC endpoint or, of a queue of old, the region.
+_AWS = re.compile(
+    r"(?:[a-z0-9._-]+\.)?"
+    r"(?:(?:s3|s3-fips|s3-accelerate|s3-accesspoint|s3-accesspoint-fips|sqs|sqs-fips)"
+    r"(?:\.dualstack)?(?:\.[a-z]{2,4}(?:-[a-z]+)+-[0-9]+)?(?:\.vpce)?"
+    r"|s3-(?:fips-)?[a-z]{2,4}(?:-[a-z]+)+-[0-9]+|s3-external-1"
+    r"|queue)"
+    r"\.amazonaws\.com(?:\.cn)?"
+    r"|sqs(?:-fips)?\.[a-z]{2,4}(?:-[a-z]+)+-[0-9]+\.api\.aws"
+)
+
+
 def is_aws(host: str) -> bool:
-    """Whether a host is one of AWS's."""
-    return host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+    """Whether a host is S3's or SQS's of AWS: under the same domain are many that serve whatever a customer runs."""
+    return _AWS.fullmatch(host.lower()) is not None
 
 
 def _is_trusted(endpoint: str | None, context: ProviderContext) -> bool:
