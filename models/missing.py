@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.catalogue import key_bounds, keys_outside
+from models.leftovers import jobs_with_leftovers
 from models.objects import ObjectStatus
 from models.plain_sql import execute, execute_many, fetch, time_mark
 from models.ranges import EVERYTHING, KeyRange
@@ -126,16 +127,11 @@ async def forget_empty_sources(session: AsyncSession, project_id: int, storage_i
 
 async def forget_keys(session: AsyncSession, project_id: int, storage_id: int, keys: Sequence[bytes]) -> None:
     """Drops these files' records from the candidates of all jobs: they are about to be looked at anew."""
-    jobs = await fetch(
-        session,
-        "SELECT id FROM job WHERE project_id = ? AND storage_id = ?"
-        " AND EXISTS (SELECT 1 FROM missing_candidate WHERE job_id = job.id)",
-        (project_id, storage_id),
-    )
+    jobs = await jobs_with_leftovers(session, project_id, storage_id)
     await execute_many(
         session,
         "DELETE FROM missing_candidate WHERE job_id = ? AND source_key = ?",
-        [(number, key) for (number,) in jobs for key in keys],
+        [(number, key) for number in jobs for key in keys],
     )
 
 
@@ -144,15 +140,12 @@ async def forget_runs(session: AsyncSession, project_id: int, storage_id: int, k
 
     Files that have lost records by them are to be read again, for only reading them tells what is missing.
     """
-    meets, values = " AND (range_high IS NULL OR range_high > ?)", (project_id, storage_id, keys.low)
-    if keys.high is not None:
-        meets, values = f"{meets} AND (range_low IS NULL OR range_low < ?)", (*values, keys.high)
-    jobs = f"(SELECT id FROM job WHERE project_id = ? AND storage_id = ?{meets})"
-    await execute(
+    jobs = [(number,) for number in await jobs_with_leftovers(session, project_id, storage_id, keys)]
+    await execute_many(
         session,
         "UPDATE source_file SET fingerprint = '' WHERE project_id = ? AND storage_id = ? AND source_key IN"
-        f" (SELECT source_key FROM missing_candidate WHERE job_id IN {jobs})",
-        (project_id, storage_id, *values),
+        " (SELECT source_key FROM missing_candidate WHERE job_id = ?)",
+        [(project_id, storage_id, *number) for number in jobs],
     )
     for table in ("missing_candidate", "checkpoint"):
-        await execute(session, f"DELETE FROM {table} WHERE job_id IN {jobs}", values)
+        await execute_many(session, f"DELETE FROM {table} WHERE job_id = ?", jobs)

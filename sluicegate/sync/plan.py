@@ -24,9 +24,9 @@ class SyncPlan:
 
     `digest`: changes when a checkpoint of the plan is of no use any more. `range`: the keys that it covers; `prefix`:
     what all keys start with that can pass the filters. `read`: the files' records become objects; else a file is an
-    object. `full_sync`: what is known counts as changed. `mapping_digest`: of `mapper`, None without one.
-    `skip_duplicates`: content that the project has under another identity is left out. `max_objects`: added, updated
-    and failed ones after which a run ends. `chunk_size`: objects whose details are fetched together. `only_keys`: the
+    object. `full_sync`: what is known counts as changed. `mapping_digest`: of `mapper`, None without one;
+    `remapped`: what is known is of another. `skip_duplicates`: content that the project has under another identity is
+    left out. `max_objects`: added, updated and failed ones after which a run ends. `chunk_size`: objects whose details are fetched together. `only_keys`: the
     keys noted in `source_event`, not a listing. `rescan`: what the configuration wrote outside of the range is judged
     as missing. `max_missing_fraction`: of more than MISSING_GUARD_MINIMUM records; `checkpoint_frequency`: objects.
     """
@@ -43,6 +43,7 @@ class SyncPlan:
     prefix: bytes = b""
     mapper: Mapper | None = None
     mapping_digest: str | None = None
+    remapped: bool = False
     on_update: str = OnUpdate.REPLACE
     on_delete: str = OnDelete.MARK
     skip_duplicates: bool = False
@@ -121,6 +122,7 @@ def plan_of_config(
         prefix=_prefix(keys, given, base),
         mapper=mapper,
         mapping_digest=digest,
+        remapped=digest != config.mapping_digest,
         on_update=config.on_update,
         on_delete=config.on_delete,
         skip_duplicates=config.skip_duplicates,

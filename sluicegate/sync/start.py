@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from models import catalogue, config_runs, content_hashes, job_state, missing, staging
+from models import catalogue, config_runs, config_transitions, content_hashes, job_state, leftovers, missing, staging
 from models.content_hashes import Unhashed
 from models.database import ALL, AsyncSession
 from models.ranges import KeyRange
@@ -70,7 +70,28 @@ async def _prepare(run: Run) -> None:
     """What earlier runs left is no use to this one, and what this one finds makes it wrong for them."""
     plan = run.plan
     project_id, storage_id, keys = plan.project_id, plan.storage_id, plan.range
+    inner = KeyRange.of_prefix(plan.prefix)
+    async with run.database.read(ALL) as session:
+        # The usual case takes no write lock.
+        clear = plan.remapped or await leftovers.any_leftovers(
+            session, project_id, storage_id, keys, versions=not plan.require_confirmation, files=not plan.read
+        )
+        if plan.prefix != keys.low and not await config_runs.has_outside(session, project_id, storage_id, keys, inner):
+            # What the filters leave out anyway need not be listed, unless something there may have to go missing.
+            run.position.prefix = plan.prefix
+    if clear:
+        await _clear(run)
+    if plan.read and not plan.only_keys:
+        await _enter_read_mode(run)
+
+
+async def _clear(run: Run) -> None:
+    plan = run.plan
+    project_id, storage_id, keys = plan.project_id, plan.storage_id, plan.range
     async with run.database.write(ALL) as session:
+        if plan.remapped and plan.sync_config_id is not None:
+            # Ahead of the job, as all do.
+            await config_transitions.lock(session, plan.sync_config_id)
         # The fence first: a run that lost its lease must not drop what the one after it has found.
         await job_state.save(session, run.handle.claim)
         if not plan.only_keys:
@@ -79,15 +100,11 @@ async def _prepare(run: Run) -> None:
             await staging.drop_versions(session, project_id, storage_id, keys)
         if not plan.read:
             await catalogue.enter_blob_mode(session, project_id, storage_id, to_micros(now()), keys)
-        if plan.sync_config_id is not None and not await config_runs.knows_any(session, project_id, storage_id, keys):
+        if plan.sync_config_id is None or not plan.remapped:
+            return
+        if not await config_runs.knows_any(session, project_id, storage_id, keys):
             # Nothing is of another mapping: should this run end early, the next need not map all of it again.
             await config_runs.note_mapping(session, plan.sync_config_id, plan.mapping_digest)
-        inner = KeyRange.of_prefix(plan.prefix)
-        if plan.prefix != keys.low and not await config_runs.has_outside(session, project_id, storage_id, keys, inner):
-            # What the filters leave out anyway need not be listed, unless something there may have to go missing.
-            run.position.prefix = plan.prefix
-    if plan.read and not plan.only_keys:
-        await _enter_read_mode(run)
 
 
 async def _enter_read_mode(run: Run) -> None:
