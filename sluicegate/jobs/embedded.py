@@ -1,7 +1,7 @@
 """The engine of one process: PgQueuer on its in-memory adapter.
 
 What it must be kept from (PgQueuer 1.6): its log rows stay for ever, so they are cleared each minute, and its
-statistics are switched off; each of its loops scans all tickets, so there are at most twice as many as jobs may run,
+statistics are switched off; each of its loops scans all tickets, so there are at most four for each job that may run,
 and the ticker feeds it from the rows; its shutdown waits without bound, so the worker bounds its runs.
 """
 
@@ -40,13 +40,18 @@ class EmbeddedEngine:
     """Tickets in this process's memory; `concurrency` jobs run at a time, the most urgent ones first."""
 
     def __init__(self, concurrency: int, *, clear_log_seconds: float = CLEAR_LOG_SECONDS) -> None:
-        self.window = 2 * concurrency
+        self.window = 4 * concurrency
         self._concurrency = concurrency
         self._clear_log_seconds = clear_log_seconds
         self._tickets: dict[int, _Ticket] = {}
         self._queries: InMemoryQueries | None = None
         self._handler: Handler | None = None
         self._stop = asyncio.Event()
+
+    @property
+    def hungry(self) -> bool:
+        """Whether fewer tickets wait than jobs may run."""
+        return sum(not ticket.picked for ticket in self._tickets.values()) < self._concurrency
 
     async def enqueue(self, session: AsyncSession, job: Job) -> None:
         """A ticket after the commit; where there is no room, the ticker's."""

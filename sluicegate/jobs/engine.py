@@ -32,6 +32,11 @@ class Engine(Protocol):
     window: int
     """How many due jobs `deliver` looks at; the ticker gives it the most urgent ones."""
 
+    @property
+    def hungry(self) -> bool:
+        """Whether it may soon have nothing to deliver: then the ticker looks for more."""
+        ...
+
     async def enqueue(self, session: AsyncSession, job: Job) -> None:
         """A ticket for a job that this session makes QUEUED: in its transaction, or after its commit."""
         ...

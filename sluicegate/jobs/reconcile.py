@@ -24,13 +24,17 @@ class _Finder(Protocol):
 
 
 class Reconciler:
-    """Looks through the rows; every look is safe at any time and beside other processes."""
+    """Looks through the rows; every look is safe at any time and beside other processes.
+
+    `waiting`: at the last look there were runs that others were in the way of.
+    """
 
     def __init__(self, database: Database, announcer: Announcer, engine: Engine, *, retention_days: int) -> None:
         self._database = database
         self._announcer = announcer
         self._engine = engine
         self._retention = timedelta(days=retention_days)
+        self.waiting = False
 
     async def tick(self, at: datetime) -> datetime | None:
         """Makes due jobs QUEUED and gives them tickets. Returns when, by the rows, the next look is worth it."""
@@ -41,6 +45,7 @@ class Reconciler:
             seen = await self._look(at, changed=True)
         assert seen is not None
         due, following = seen
+        self.waiting = due.waiting
         await self._engine.deliver(due.jobs)
         if due.waiting:
             # What they wait for may end in another process, which tells nobody.

@@ -217,7 +217,12 @@ class JobsService:
             await self._engine.cancel(job_id)
 
     async def _run_engine(self) -> None:
-        await self._engine.run(_Waking(self._worker, self._wake))
+        await self._engine.run(_Waking(self._worker, self._room))
+
+    def _room(self) -> None:
+        # A look costs most where many wait: not one for each run that ends, unless that was in the way of others.
+        if self._engine.hungry or self._reconciler.waiting:
+            self._wake.set()
 
     async def _look(self) -> None:
         """The ticker: a look at the rows whenever something ends, comes due or was asked for, and every 30 s."""
@@ -244,11 +249,11 @@ class JobsService:
 
 
 class _Waking:
-    """The worker, which wakes the ticker when it is through with a ticket: there is room for another."""
+    """The worker, which says when it is through with a ticket: there is room for another."""
 
-    def __init__(self, worker: Worker, wake: asyncio.Event) -> None:
+    def __init__(self, worker: Worker, room: Callable[[], None]) -> None:
         self._worker = worker
-        self._wake = wake
+        self._room = room
 
     async def run(self, job_id: int) -> float | None:
         """Runs the job of a ticket."""
@@ -256,7 +261,7 @@ class _Waking:
             with bind(job_id=job_id):
                 return await self._worker.run(job_id)
         finally:
-            self._wake.set()
+            self._room()
 
     def interrupt(self, job_id: int) -> None:
         """Has the run's heartbeat look at the row."""

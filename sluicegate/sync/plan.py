@@ -26,9 +26,10 @@ class SyncPlan:
     what all keys start with that can pass the filters. `read`: the files' records become objects; else a file is an
     object. `full_sync`: what is known counts as changed. `mapping_digest`: of `mapper`, None without one;
     `remapped`: what is known is of another. `skip_duplicates`: content that the project has under another identity is
-    left out. `max_objects`: added, updated and failed ones after which a run ends. `chunk_size`: objects whose details are fetched together. `only_keys`: the
-    keys noted in `source_event`, not a listing. `rescan`: what the configuration wrote outside of the range is judged
-    as missing. `max_missing_fraction`: of more than MISSING_GUARD_MINIMUM records; `checkpoint_frequency`: objects.
+    left out. `max_objects`: added, updated and failed ones after which a run ends. `chunk_size`: objects whose details
+    are fetched together. `only_keys`: the keys noted in `source_event`, not a listing. `rescan`: what the configuration
+    wrote outside of the range is judged as missing. `max_missing_fraction`: of more than MISSING_GUARD_MINIMUM records;
+    `checkpoint_frequency`: objects.
     """
 
     namespace_id: int
