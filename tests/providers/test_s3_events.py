@@ -519,3 +519,39 @@ async def test_the_storage_s_role_reads_the_queue(server: S3Responder, source: B
 )
 def test_the_region_is_that_of_the_queue(url: str, expected: str) -> None:
     assert queue_region(URL(url), Settings(bucket="bucket", region_name="ap-south-1")) == expected
+
+
+@pytest.mark.parametrize("useful", [False, True])
+async def test_a_queue_of_other_messages_alone_is_asked_with_pauses_as_long_as_it_took(
+    monkeypatch: pytest.MonkeyPatch, useful: bool
+) -> None:
+    full = [
+        sqs.Message(str(place), records(record("k")) if useful and not place else "{}")
+        for place in range(sqs.MAX_MESSAGES)
+    ]
+    pauses: list[float] = []
+
+    class Endless(Queue):
+        def __init__(self) -> None:
+            pass
+
+        async def pace(self) -> None:
+            pass
+
+        async def receive(self, wait_seconds: int) -> list[sqs.Message]:
+            return full
+
+    class Clock:
+        async def sleep(self, seconds: float) -> None:
+            pauses.append(seconds)
+
+    time = 0.0
+    turns = events.Turns()
+    monkeypatch.setattr(events, "asyncio", Clock())
+    monkeypatch.setattr(events, "monotonic", lambda: time)
+    async with aclosing(events.listen(Endless(), turns, "bucket", b"")) as batches:
+        for spent in (0.0, 0.3, 60.0, 0.0):
+            batch = await anext(batches)
+            assert bool(batch.events) is useful
+            time += spent
+    assert pauses == ([] if useful else [0.0, 0.3, 1.0])

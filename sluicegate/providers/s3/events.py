@@ -22,7 +22,7 @@ WAIT_SECONDS = 20
 BRIEF_SECONDS = 1
 """How long it waits while other queues of this process are to be asked too."""
 PAUSE_SECONDS = 1.0
-"""Between two empty answers of a queue that does not wait."""
+"""Between two empty answers of a queue that does not wait; the most after one in which nothing is the bucket's."""
 MAX_WAITING = 32
 """Requests of this process that wait for messages: each holds a connection, of which it has 100 for all it does."""
 
@@ -67,6 +67,7 @@ async def listen(queue: Queue, turns: Turns, bucket: str, prefix: bytes) -> Asyn
             if monotonic() - asked < PAUSE_SECONDS:
                 await asyncio.sleep(PAUSE_SECONDS)
             continue
+        began = monotonic()
         events: list[ObjectEvent] = []
         malformed = 0
         for message in messages:
@@ -76,6 +77,9 @@ async def listen(queue: Queue, turns: Turns, bucket: str, prefix: bytes) -> Asyn
         if malformed:
             logger.warning("%d of %d messages of the queue of %s are no events of S3", malformed, len(messages), bucket)
         yield EventBatch(events, partial(_acknowledge, queue, [message.receipt for message in messages]), malformed)
+        if not events:
+            # A queue of many other messages takes no more than half of the time; an event is never waited for so.
+            await asyncio.sleep(min(PAUSE_SECONDS, monotonic() - began))
 
 
 async def _acknowledge(queue: Queue, receipts: list[str]) -> None:
