@@ -126,13 +126,13 @@ def _children(
     )
 
 
-async def other_configs(session: AsyncSession, *, project_id: int, besides: int) -> list[SyncConfig]:
+async def other_configs(session: AsyncSession, *, project_id: int, besides: int | None) -> list[SyncConfig]:
     """The other configurations of a project, for finding overlaps. At most 1,000."""
     query = select(SyncConfig).where(
-        SyncConfig.project_id == project_id,
-        SyncConfig.id != besides,
-        SyncConfig.status != SyncConfigStatus.ARCHIVED,
+        SyncConfig.project_id == project_id, SyncConfig.status != SyncConfigStatus.ARCHIVED
     )
+    if besides is not None:
+        query = query.where(SyncConfig.id != besides)
     return list(await session.scalars(query.order_by(SyncConfig.id).limit(1_000)))
 
 

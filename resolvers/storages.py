@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,8 +129,8 @@ async def create_storage(
         session.add(storage)
         await session.flush()
         seal(services, storage, opened.secrets, opened.secret_names)
-        others = await storage_queries.other_sources(session, project_id=project, type_=kind.value, besides=storage.id)
-    return SavedStorage(storage, _warnings(opened, found, others))
+        found += await _overlaps(session, storage)
+    return SavedStorage(storage, found)
 
 
 async def update_storage(services: Services, viewer: Viewer, global_id: str, given: StorageChanges) -> SavedStorage:
@@ -162,16 +162,13 @@ async def update_storage(services: Services, viewer: Viewer, global_id: str, giv
             await removal.forget_files(session, [storage.id])
         for name, value in columns.items():
             setattr(storage, name, value)
-        others: list[Storage] = []
         if opened is not None:
             storage.settings = opened.plain
             seal(services, storage, opened.secrets, opened.secret_names)
-            others = await storage_queries.other_sources(
-                session, project_id=storage.project_id, type_=storage.type, besides=storage.id
-            )
+            found += await _overlaps(session, storage)
         await _touch(services, session, storage)
         services.jobs.announce(session)
-    return SavedStorage(storage, _warnings(opened, found, others) if opened is not None else [])
+    return SavedStorage(storage, found)
 
 
 async def archive(services: Services, session: AsyncSession, storage: Storage, actor: Actor) -> None:
@@ -225,8 +222,16 @@ async def _tried(opened: Connection, options: Mapping[str, Any]) -> list[warning
     return notices
 
 
-def _warnings(opened: Connection, found: Sequence[warnings.Notice], others: Sequence[Storage]) -> list[warnings.Notice]:
-    return [*found, *warnings.of_overlap(opened.kind, opened.plain, others)]
+async def _overlaps(session: AsyncSession, storage: Storage) -> list[warnings.Notice]:
+    """Which other sources of the project read the same objects: storages, and configurations over other storages."""
+    others = await storage_queries.other_sources(
+        session, project_id=storage.project_id, type_=storage.type, besides=storage.id
+    )
+    configs = await sync_config_queries.other_configs(session, project_id=storage.project_id, besides=None)
+    read = await storage_queries.storages_by_id(session, sorted({each.storage_id for each in configs} - {storage.id}))
+    live = {each.id: each for each in read if each is not None and each.deleted_at is None}
+    pairs = [(each, live[each.storage_id]) for each in configs if each.storage_id in live]
+    return warnings.of_overlap(storage, others, pairs)
 
 
 async def _require_project(session: AsyncSession, number: int, global_id: str) -> None:

@@ -41,15 +41,22 @@ def of_checks(checks: Sequence[Check], path: Sequence[str]) -> list[Notice]:
     ]
 
 
-def of_overlap(kind: ProviderType, settings: Mapping[str, Any], others: Sequence[Storage]) -> list[Notice]:
-    """A warning when other storages of the project read some of the same objects: they would be there twice."""
-    place, path = _place(kind, settings), ("provider", kind.value.lower(), _PATH_FIELD.get(kind, "path"))
-    found = [other for other in others if meet(place, _place(kind, other.settings))]
-    if not found:
-        return []
-    names = _named([other.title or f"untitled {other.id}" for other in found])
-    message = f"The project's storage {names} reads some of the same objects: they will be in the dataset twice."
-    return [Notice(OVERLAP, message, path)]
+def of_overlap(
+    storage: Storage, others: Sequence[Storage], configs: Sequence[tuple[SyncConfig, Storage]]
+) -> list[Notice]:
+    """A warning when other storages of the project read some of the same objects: they would be there twice.
+
+    Another when its configurations do; each of `configs` with the storage, not this one, that it reads.
+    """
+    kind = ProviderType(storage.type)
+    place, path = place_of(storage), ("provider", kind.value.lower(), _PATH_FIELD.get(kind, "path"))
+    doubled = [other.title or f"untitled {other.id}" for other in others if meet(place, place_of(other))]
+    shared = [config.name or config.source_path for config, of in configs if meet(place, place_of(of, config.range))]
+    return [
+        Notice(OVERLAP, f"The project's {what} {_named(names)} {_TWICE}", path)
+        for what, names in (("storage", doubled), ("sync configuration", shared))
+        if names
+    ]
 
 
 def of_shared_sources(storages: Sequence[Storage], configs: Sequence[SyncConfig]) -> list[Notice]:
@@ -127,6 +134,7 @@ _FILE_FILTERS = {
     file_filters.EXCLUDE: "excludePatterns",
     REGEX: "regex",
 }
+_TWICE = "reads some of the same objects: they will be in the dataset twice."
 _PATH_FIELD = {ProviderType.S3: "prefix"}
 
 

@@ -209,6 +209,34 @@ async def test_two_storages_over_the_same_objects_are_warned_of(tenant: Tenant, 
     assert await codes("in/", await tenant.project()) == []  # another dataset
 
 
+async def test_configurations_over_the_same_objects_are_warned_of(tenant: Tenant) -> None:
+    project = await tenant.project()
+    for name in ("in", "out"):
+        (tenant.folder / name).mkdir()
+        (tenant.folder / name / "a.txt").write_text("a")
+    read = await tenant.storage()
+    made = await tenant.data(
+        "mutation($input: CreateSyncConfigInput!) { createSyncConfig(input: $input) { errors { message } } }",
+        input={"projectId": project, "storageId": read, "sourcePath": "in", "name": "mine", "draft": True},
+    )
+    assert made["createSyncConfig"]["errors"] == []
+
+    def overlaps(answer: dict[str, Any]) -> list[tuple[str, list[str]]]:
+        assert answer["errors"] == []
+        return [(each["message"], each["path"]) for each in answer["warnings"] if each["code"] == "OVERLAP"]
+
+    warned = (
+        "The project's sync configuration 'mine' reads some of the same objects: they will be in the dataset twice.",
+        ["provider", "local", "path"],
+    )
+    assert overlaps(await create(tenant, {"local": {"path": ""}}, projectId=project)) == [warned]
+    assert overlaps(await create(tenant, {"local": {"path": "in"}}, projectId=await tenant.project())) == []
+    beside = await create(tenant, {"local": {"path": "out"}}, projectId=await tenant.project())
+    moved = await update(tenant, beside["storage"]["id"], projectId=project, provider={"local": {"path": "in"}})
+    assert warned in overlaps(moved)
+    assert overlaps(await update(tenant, read, projectId=project, provider={"local": {"path": "in"}}))[1:] == []
+
+
 async def test_a_deleted_storage_is_archived(tenant: Tenant, moto: MotoServer, bucket: str) -> None:
     moto.put(bucket, {"a.png": b"png"})
     project = await tenant.project()
