@@ -65,18 +65,19 @@ async def has_outside(session: AsyncSession, project_id: int, storage_id: int, k
     return bool(await session.scalar(select(exists(above))))
 
 
-async def limited_run(session: AsyncSession, sync_config_id: int, job_id: int) -> tuple[int, dict[str, object]] | None:
-    """(job, checkpoint) of the configuration's last run before `job_id`, when that left one and has completed."""
-    found = (
-        await session.execute(
-            select(Checkpoint.job_id, Checkpoint.state)
-            .join(Job, Job.id == Checkpoint.job_id)
-            .where(Job.sync_config_id == sync_config_id, Job.id < job_id, Job.status.in_(FINISHED))
-            .order_by(Checkpoint.job_id.desc())
-            .limit(1)
-        )
-    ).one_or_none()
-    return None if found is None else (found[0], found[1])
+async def limited_runs(session: AsyncSession, sync_config_id: int, job_id: int) -> list[tuple[int, dict[str, object]]]:
+    """(job, checkpoint) of the configuration's runs before `job_id` that have ended and left one, the newest first.
+
+    Few: a run drops those that it does not go on from. Those over single keys leave them beside those that list.
+    """
+    found = await session.execute(
+        select(Checkpoint.job_id, Checkpoint.state)
+        .join(Job, Job.id == Checkpoint.job_id)
+        .where(Job.sync_config_id == sync_config_id, Job.id < job_id, Job.status.in_(FINISHED))
+        .order_by(Checkpoint.job_id.desc())
+        .limit(10)
+    )
+    return [(row[0], row[1]) for row in found]
 
 
 async def drop_checkpoint(session: AsyncSession, job_id: int) -> None:

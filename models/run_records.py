@@ -195,6 +195,16 @@ async def reopen_letters(session: AsyncSession, scope: Scope, keys: Sequence[byt
     )
 
 
+async def take_letters(session: AsyncSession, scope: Scope, key: bytes, *, other: int, job_id: int, now: int) -> None:
+    """What the job `other` has seen fail of this file counts as seen by this one, which goes on behind it."""
+    await execute(
+        session,
+        f"UPDATE dead_letter SET job_id = ?, last_seen_at = {time_mark(session)} WHERE project_id = ?"
+        f" AND storage_id = ? AND source_key = ? AND job_id = ? AND {_OPEN}",
+        (job_id, now, scope.project_id, scope.storage_id, key, other),
+    )
+
+
 async def letters_at(
     session: AsyncSession, places: Sequence[tuple[int, int, bytes, int]], ids: Sequence[int]
 ) -> list[DeadLetter]:

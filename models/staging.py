@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from models import missing
 from models.catalogue import DETAILED, RANGE_LIMIT, DetailedRow, Known, key_bounds, keys_outside
+from models.objects import STAGED_MARK
 from models.plain_sql import execute, execute_many, fetch, insert_many, time_mark
 from models.ranges import KeyRange
 
@@ -90,6 +91,12 @@ async def drop_strays(
 ) -> None:
     """What the configuration has waiting outside of this range, from when its source path was another, is dropped."""
     outside, bounds = keys_outside(keys)
+    await execute(
+        session,
+        f"UPDATE source_file SET fingerprint = '' WHERE project_id = ? AND storage_id = ?{outside}"
+        f" AND fingerprint LIKE '{STAGED_MARK}%'",
+        (project_id, storage_id, *bounds),
+    )
     one = f"project_id = ? AND storage_id = ? AND sync_config_id = ?{outside}"
     values = (project_id, storage_id, sync_config_id, *bounds)
     await execute(session, f"DELETE FROM synced_object WHERE {one} AND status = 'STAGED'", values)
@@ -97,12 +104,22 @@ async def drop_strays(
 
 
 async def drop_versions(session: AsyncSession, project_id: int, storage_id: int, keys: KeyRange) -> None:
-    """Before a run that does not wait for anyone: it writes the versions that it finds itself."""
+    """Before a run that does not wait for anyone: it writes the versions that it finds itself.
+
+    Where it leaves a file out, the next run that waits is to read it again.
+    """
     within, bounds = key_bounds(keys)
+    scope = (project_id, storage_id, *bounds)
+    await execute(
+        session,
+        f"UPDATE source_file SET fingerprint = '' WHERE project_id = ? AND storage_id = ?{within} AND source_key IN"
+        f" (SELECT source_key FROM staged_object WHERE project_id = ? AND storage_id = ?{within})",
+        (*scope, *scope),
+    )
     await execute(
         session,
         f"DELETE FROM staged_object WHERE project_id = ? AND storage_id = ?{within}",
-        (project_id, storage_id, *bounds),
+        scope,
     )
 
 

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from models import catalogue, config_runs, config_transitions, content_hashes, job_state, leftovers, missing, staging
+from models import (
+    catalogue,
+    config_runs,
+    config_transitions,
+    content_hashes,
+    job_state,
+    leftovers,
+    missing,
+    run_records,
+    staging,
+)
 from models.content_hashes import Unhashed
 from models.database import ALL, AsyncSession
 from models.ranges import KeyRange
@@ -30,7 +40,7 @@ async def begin(run: Run) -> None:
         return
     if limited is not None or await _go_on_from_another(run):
         if limited is not None:
-            _take_position(run, limited)
+            await _go_on_from(run, limited, run.job_id)
     else:
         await _prepare(run)
     if plan.skip_duplicates:
@@ -40,30 +50,39 @@ async def begin(run: Run) -> None:
 async def _go_on_from_another(run: Run) -> bool:
     """Takes over from the configuration's last run, where that ended at its limit."""
     plan, job_id = run.plan, run.job_id
-    if plan.sync_config_id is None or not plan.resume or plan.only_keys:
+    if plan.sync_config_id is None or not plan.resume:
         return False
     async with run.database.read(ALL) as session:
-        found = await config_runs.limited_run(session, plan.sync_config_id, job_id)
-    if found is None:
-        return False
-    other, state = found[0], cast("dict[str, Any]", found[1])
-    if not usable(state, plan.digest) or not state["limited"]:
-        return False
-    _take_position(run, Position.from_json(state))
+        found = await config_runs.limited_runs(session, plan.sync_config_id, job_id)
+    for other, saved in found:
+        state = cast("dict[str, Any]", saved)
+        if usable(state, plan.digest) and state["limited"]:
+            await _go_on_from(run, Position.from_json(state), other)
+            return True
+    return False
+
+
+async def _go_on_from(run: Run, position: Position, other: int) -> None:
+    """Goes on where the run of the job `other` ended at its limit; it may be this one."""
+    plan, job_id, partial = run.plan, run.job_id, position.partial
+    position.limited = False
+    if plan.only_keys:
+        # The keys that wait may lie before those that are through.
+        position.cursor, position.after = None, b""
+    if partial is not None:
+        partial.before = Progress().to_json()
+    run.position = position
 
     async def take_over(session: AsyncSession) -> None:
-        await missing.take_over(session, job_id, other)
-        await config_runs.drop_checkpoint(session, other)
+        if partial is not None:
+            # What that run told of the rows before this position, this one does not look at again.
+            moment = to_micros(now())
+            await run_records.take_letters(session, run.scope, partial.key, other=other, job_id=job_id, now=moment)
+        if other != job_id:
+            await missing.take_over(session, job_id, other)
+            await config_runs.drop_checkpoint(session, other)
 
     await run.commit(take_over)
-    return True
-
-
-def _take_position(run: Run, position: Position) -> None:
-    position.limited = False
-    if position.partial is not None:
-        position.partial.before = Progress().to_json()
-    run.position = position
 
 
 async def _prepare(run: Run) -> None:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from sqlalchemy import select
 
 from models.database import ALL
+from models.dead_letters import DeadLetter
 from models.objects import StagedObject
 from models.source_events import SourceEvent
 from sluicegate.core.clock import now
@@ -160,3 +161,24 @@ async def test_a_full_listing_leaves_no_keys_that_were_told_of_before_it(blobs: 
     await told(blobs, b"just-now")
     assert counts(await blobs.sync()) == {"added": 1}
     assert await waiting(blobs) == [b"just-now"]
+
+
+async def test_rows_that_failed_before_a_run_s_limit_stay_dead_letters(reads: Harness) -> None:
+    reads.s3.store.put(b"a.jsonl", b"{1\n{2\n{3\n4\n")
+    await reads.configure(use_blob_urls=False, max_objects_per_run=2)
+    assert counts(await reads.sync()) == {"failed": 2}
+    assert counts(await reads.sync()) == {"failed": 1, "added": 1}
+    async with reads.database.read(ALL) as session:
+        letters = (await session.scalars(select(DeadLetter).order_by(DeadLetter.row))).all()
+    assert [(letter.row, letter.status) for letter in letters] == [(row, "QUARANTINED") for row in range(3)]
+
+
+async def test_a_file_with_more_bad_rows_than_the_limit_does_not_stop_runs_over_single_keys(reads: Harness) -> None:
+    reads.s3.store.put(b"a.jsonl", b"{1\n{2\n{3\n4\n")
+    reads.s3.store.put(b"b.jsonl", b"5\n")
+    await reads.configure(use_blob_urls=False, max_objects_per_run=2)
+    await told(reads, b"a.jsonl", b"b.jsonl")
+    assert counts(await reads.sync(onlyKeys=True)) == {"failed": 2}
+    assert counts(await reads.sync(onlyKeys=True)) == {"failed": 1, "added": 1}
+    assert counts(await reads.sync(onlyKeys=True)) == {"added": 1}
+    assert await waiting(reads) == []
