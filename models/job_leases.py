@@ -6,17 +6,12 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, and_, case, delete, func, or_, select, update
+from sqlalchemy import and_, case, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.job_scopes import SCOPE, scope_of, scopes_under_way
-from models.jobs import FINISHED, UNFINISHED_SQL, Job, JobStatus
-from models.outcomes import Outcome
-from models.storages import Storage
-from models.sync_configs import SyncConfig
+from models.jobs import UNFINISHED_SQL, Job, JobStatus
 
-OUTCOMES = 5_000
-"""How many outcomes one transaction deletes."""
 _LEASED = (JobStatus.IN_PROGRESS, JobStatus.CANCELING)
 
 
@@ -125,37 +120,4 @@ async def expire_leases(session: AsyncSession) -> None:
         .where(UNFINISHED_SQL, Job.lease_expires_at.is_not(None))
         .values(lease_expires_at=None)
         .execution_options(synchronize_session=False)
-    )
-
-
-async def delete_old(session: AsyncSession, *, before: datetime, limit: int) -> int:
-    """Deletes up to `limit` jobs that finished before then, but never the last sync of a storage or configuration.
-
-    Returns how many. Checkpoints and what else hangs on a job go with it; of their outcomes, which may be millions,
-    `delete_old_outcomes` rids them before.
-    """
-    ids = (await session.scalars(_old(before, limit))).all()
-    if ids:
-        await session.execute(delete(Job).where(Job.id.in_(ids)).execution_options(synchronize_session=False))
-    return len(ids)
-
-
-async def delete_old_outcomes(session: AsyncSession, *, before: datetime, limit: int) -> bool:
-    """Deletes up to OUTCOMES of the jobs that `delete_old` would delete. Whether there may be more."""
-    some = select(Outcome.id).where(Outcome.job_id.in_((await session.scalars(_old(before, limit))).all()))
-    ids = (await session.scalars(some.limit(OUTCOMES))).all()
-    if ids:
-        await session.execute(delete(Outcome).where(Outcome.id.in_(ids)).execution_options(synchronize_session=False))
-    return len(ids) == OUTCOMES
-
-
-def _old(before: datetime, limit: int) -> Select[int]:
-    # By the job's own columns: no other configuration's or storage's run can be theirs.
-    shown = select(Storage.id).where(Storage.id == Job.storage_id, Storage.last_sync_job_id == Job.id).correlate(Job)
-    last = select(SyncConfig.id).where(SyncConfig.id == Job.sync_config_id, SyncConfig.last_job_id == Job.id)
-    return (
-        select(Job.id)
-        .where(Job.status.in_(FINISHED), Job.finished_at < before, ~shown.exists(), ~last.correlate(Job).exists())
-        .order_by(Job.id)
-        .limit(limit)
     )

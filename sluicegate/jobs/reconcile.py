@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from models import job_leases, job_state
+from models import job_leases, job_retention, job_state
 from models.database import ALL, AsyncSession, Database
 from models.job_scopes import WAIT_SECONDS
 from models.jobs import Job
@@ -72,14 +72,26 @@ class Reconciler:
             await job_leases.expire_leases(session)
 
     async def forget_old(self, at: datetime) -> int:
-        """Deletes the finished jobs that are past their retention, a chunk at a time. Returns how many."""
+        """Deletes the finished jobs that are past their retention, and those of configurations that are too many.
+
+        A chunk at a time. Returns how many.
+        """
+        total = await self._delete(job_retention.past(at - self._retention))
+        after: int | None = 0
+        while after is not None:
+            async with self._database.read(ALL) as session:
+                found, after = await job_retention.find_surplus(session, after=after)
+            for surplus in found:
+                total += await self._delete(job_retention.beyond(surplus))
+        return total
+
+    async def _delete(self, which: job_retention.Which) -> int:
         total = 0
         while True:
             async with self._database.write(ALL) as session:
-                before = at - self._retention
-                if await job_leases.delete_old_outcomes(session, before=before, limit=_DELETE_CHUNK):
+                if await job_retention.delete_outcomes(session, which, limit=_DELETE_CHUNK):
                     continue
-                deleted = await job_leases.delete_old(session, before=before, limit=_DELETE_CHUNK)
+                deleted = await job_retention.delete_jobs(session, which, limit=_DELETE_CHUNK)
             total += deleted
             if deleted < _DELETE_CHUNK:
                 return total

@@ -9,12 +9,13 @@ from pgqueuer.adapters.inmemory import InMemoryQueries
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from models import job_leases, job_state
+from models import job_retention, job_state
 from models.database import ALL, Database
 from models.job_state import MAX_INTERRUPTIONS, FencedError, JobSignal
 from models.jobs import Job, JobStatus
 from models.objects import Checkpoint
 from models.outcomes import Outcome
+from models.sync_configs import SyncConfig
 from sluicegate.core.actors import SYSTEM
 from sluicegate.core.clock import now
 from sluicegate.jobs.embedded import EmbeddedEngine
@@ -238,7 +239,7 @@ async def test_old_finished_jobs_are_deleted_but_never_a_storages_last(database:
 async def test_old_jobs_lose_their_outcomes_a_piece_at_a_time(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(job_leases, "OUTCOMES", 2)
+    monkeypatch.setattr(job_retention, "OUTCOMES", 2)
     clock = Clock()
     async with jobs_of(database, [], start=False, clock=clock) as jobs:
         gone = await _finished(jobs)
@@ -250,11 +251,32 @@ async def test_old_jobs_lose_their_outcomes_a_piece_at_a_time(
         left: list[list[int]] = []
         for _ in range(2):
             async with database.write(ALL) as session:
-                before = clock() - timedelta(days=30)
-                more = await job_leases.delete_old_outcomes(session, before=before, limit=10)
+                past = job_retention.past(clock() - timedelta(days=30))
+                more = await job_retention.delete_outcomes(session, past, limit=10)
                 left.append([more, *await session.scalars(select(Outcome.job_id).order_by(Outcome.id))])
         assert left == [[True, gone.id, recent.id], [False, recent.id]]
         assert await jobs.service._reconciler.forget_old(clock()) == 1
+
+
+async def test_a_configuration_keeps_its_newest_jobs(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(job_retention, "KEPT_RUNS", 2)
+    monkeypatch.setattr(job_retention, "_CONFIGS", 1)
+    async with jobs_of(database, [], start=False) as jobs:
+        tenant = jobs.tenant
+        owner = {"namespace_id": tenant.namespace_id, "project_id": tenant.project_id, "storage_id": tenant.storage_id}
+        async with database.write(ALL) as session:
+            busy, quiet = (SyncConfig(**owner, source_path=path, range_low=path.encode()) for path in ("a/", "b/"))
+            session.add_all([busy, quiet])
+        made = [await _finished(jobs, sync_config_id=busy.id) for _ in range(5)]
+        others = [await _finished(jobs, sync_config_id=quiet.id), await _finished(jobs)]
+        waiting = await jobs.enqueue(sync_config_id=busy.id)
+        async with database.write(ALL) as session:
+            (await session.get_one(SyncConfig, busy.id)).last_job_id = made[0].id
+        assert await jobs.service._reconciler.forget_old(now()) == 3
+        async with database.read(ALL) as session:
+            left = set(await session.scalars(select(Job.id)))
+        assert left == {made[0].id, made[4].id, waiting.id, *(job.id for job in others)}
+        assert await jobs.service._reconciler.forget_old(now()) == 0
 
 
 async def _finished(jobs: Jobs, **more: Any) -> Job:

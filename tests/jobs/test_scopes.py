@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models import config_transitions, job_leases, job_state
+from models import config_transitions, job_leases, job_retention, job_state
 from models.config_transitions import ConfigEvent
 from models.database import ALL, Database
 from models.job_state import Claim, FencedError, JobSignal
@@ -246,7 +246,9 @@ async def test_old_jobs_go_but_not_what_a_configuration_shows(database: Database
             assert held is not None
             await end(database, held)
         async with database.write(ALL) as session:
-            deleted = await job_leases.delete_old(session, before=now() + timedelta(seconds=1), limit=10)
+            deleted = await job_retention.delete_jobs(
+                session, job_retention.past(now() + timedelta(seconds=1)), limit=10
+            )
         assert deleted == 2
         assert [job.id for job in await runs_of(database, config)] == [made[-1].id]
         assert (await read_config(database, config)).last_job_id == made[-1].id
