@@ -121,6 +121,11 @@ async def release_batches(session: AsyncSession, sync_config_id: int, upto_job_i
     await _release(session, "sync_config_id = ? AND job_id <= ?", (sync_config_id, upto_job_id), HELD, now)
 
 
+async def end_held(session: AsyncSession, sync_config_id: int, *, now: int) -> None:
+    """The configuration was archived: nobody confirms any more. What is held is due, which is how it ends SKIPPED."""
+    await _release(session, "sync_config_id = ?", (sync_config_id,), HELD, now)
+
+
 async def _release(session: AsyncSession, where: str, values: tuple[int, ...], state: datetime, now: int) -> None:
     mark = time_mark(session)
     await execute(

@@ -18,11 +18,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from models.batch_records import end_held
 from models.changes import changes
 from models.config_slots import RESCHEDULES, first_slot, slot_after_edit
 from models.jobs import FINISHED, Job, JobStatus
 from models.sync_configs import MAX_FAILURES, RUNNABLE, SyncConfig, SyncConfigStatus, SyncMode
-from sluicegate.core.clock import now
+from sluicegate.core.clock import now, to_micros
 from sluicegate.core.errors import ConflictError, NotFoundError
 
 S = SyncConfigStatus
@@ -125,6 +126,8 @@ async def move(
     if (event, source) == (E.PAUSE, S.PAUSED) or (event is E.ACTIVATE and source in RUNNABLE):
         return config
     _arrive(config, event, target, moment)
+    if event is E.ARCHIVE:
+        await end_held(session, config.id, now=to_micros(moment))
     return await touch(session, config, moment)
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.batch_records import close_batches
+from models.batch_records import close_batches, end_held
 from models.config_transitions import ConfigEvent, lock, move, touch
 from models.delivery_queue import note_status
 from models.jobs import FINISHED, Job, JobStatus
 from models.source_events import SourceEvent
-from models.sync_configs import SyncConfig, SyncMode
+from models.sync_configs import SyncConfig, SyncConfigStatus, SyncMode
 from sluicegate.core.clock import to_micros
 
 SYNC_CONFIG = "SYNC_CONFIG"
@@ -76,6 +76,8 @@ async def follow_config(session: AsyncSession, job: Job, *, came_from: JobStatus
     else:
         config = await _ended(session, config, job)
         await close_batches(session, job.id, now=to_micros(job.updated_at))
+        if config.status == SyncConfigStatus.ARCHIVED:  # while the run still wrote some
+            await end_held(session, config.id, now=to_micros(job.updated_at))
     await note_status(session, config, job, came_from=came_from)
     return config
 

@@ -1,8 +1,9 @@
 """Batches through the front door: of a run, of a configuration, and one by its id."""
 
+import asyncio
 from typing import Any
 
-from tests.gql.sync_configs import TRIGGER, ask, made, settled
+from tests.gql.sync_configs import STATES, TRIGGER, ask, made, settled
 from tests.gql.tenants import Tenant
 
 FIELDS = "id number taskId objectCount status attempts lastError deliveredAt job { id }"
@@ -58,3 +59,19 @@ async def test_no_batches_when_they_are_skipped(tenant: Tenant) -> None:
     config = await configured(tenant, 3, skipBatchSubmission=True)
     found = (await tenant.data(OF_CONFIG, id=config))["syncConfig"]
     assert (found["totals"]["batches"], found["batches"]["nodes"]) == (0, [])
+
+
+async def test_what_waits_for_a_confirmation_ends_when_its_configuration_is_archived(tenant: Tenant) -> None:
+    hook = {"url": "https://93.184.216.34/hook", "events": ["BATCH_READY"]}
+    config = await configured(tenant, 3, requireConfirmation=True, webhook=hook)
+
+    async def batches() -> list[tuple[str, str | None]]:
+        nodes = (await tenant.data(OF_CONFIG, id=config))["syncConfig"]["batches"]["nodes"]
+        return [(node["status"], node["lastError"]) for node in nodes]
+
+    assert await batches() == [("PENDING", None), ("PENDING", None)]
+    assert (await ask(tenant, STATES["archive"], id=config))["errors"] == []
+    async with asyncio.timeout(20):
+        while ("PENDING", None) in await batches():  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.01)
+    assert await batches() == [("SKIPPED", "The configuration was archived.")] * 2

@@ -13,6 +13,7 @@ from models.deliveries import Delivery
 from models.job_state import JobSignal
 from models.jobs import Job
 from models.outcomes import Outcome
+from models.sync_configs import SyncConfig, SyncConfigStatus
 from sluicegate.core.actors import SYSTEM
 from sluicegate.sync.run import Run
 from tests.support.sync_harness import Harness, Killed, kill_at
@@ -111,7 +112,7 @@ async def test_kills_neither_lose_an_object_nor_put_one_into_two_batches(blobs: 
     await blobs.configure(**WITH_BATCHES, **hook)
     keys = put(blobs, 60)
     handle = await blobs.start()
-    for commit in (4, 3, 2, 4, 3):
+    for commit in (3, 3, 2, 3, 2):
         undo = kill_at(blobs.database, commit)
         with pytest.raises(Killed):
             await blobs.run(handle)
@@ -130,7 +131,7 @@ async def test_a_run_that_fails_closes_its_batch_and_its_retry_opens_the_next(bl
     await blobs.configure(**WITH_BATCHES, **HOOK)
     keys = put(blobs, 9)
     handle = await blobs.start()
-    undo = kill_at(blobs.database, 4)
+    undo = kill_at(blobs.database, 3)
     with pytest.raises(Killed):
         await blobs.run(handle)
     undo()
@@ -164,3 +165,16 @@ async def test_batches_of_what_waits_for_confirmation_wait_with_it(blobs: Harnes
     await blobs.confirm(job)
     released = [row.next_attempt_at for row in await batches(blobs)]
     assert all(moment is not None and moment < OPEN for moment in released)
+
+
+async def test_what_a_run_stages_after_its_configuration_was_archived_waits_for_nobody(blobs: Harness) -> None:
+    await blobs.configure(**WITH_BATCHES, **HOOK, require_confirmation=True)
+    put(blobs, 9)
+    handle = await blobs.start()
+    assert handle.job.sync_config_id is not None
+    async with blobs.database.write(ALL) as session:
+        config = await session.get_one(SyncConfig, handle.job.sync_config_id)
+        config.status = SyncConfigStatus.ARCHIVED
+    await blobs.run(handle)
+    assert len(found := await batches(blobs)) == 3
+    assert HELD not in [row.next_attempt_at for row in found]
