@@ -23,6 +23,7 @@ from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from models.base import Scoped
+from models.driver_errors import hide_values
 from models.sqlite_driver import driver
 from sluicegate.core.errors import ConfigurationError
 
@@ -68,6 +69,7 @@ class Database:
             self._reader = self._writer = create_async_engine(
                 self.url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **options
             )
+            hide_values(self._writer.sync_engine)
         self.delivery_news = asyncio.Event()
         """Set after a commit that wrote messages to webhooks, for whoever delivers them here."""
         kind: dict[str, Any] = {"expire_on_commit": False, "sync_session_class": _ScopedSession}

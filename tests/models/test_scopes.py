@@ -1,5 +1,6 @@
 """A session of one namespace sees and touches no other, whatever is asked of it."""
 
+import traceback
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +13,7 @@ from models import migrate
 from models.access import Namespace
 from models.database import ALL, Database
 from models.projects import Project
+from tests.support.postgres import PostgresServer
 
 MINE, THEIRS = "mine", "theirs"
 OTHER = aliased(Project)
@@ -86,3 +88,27 @@ async def test_errors_of_the_driver_show_no_values(database: Database) -> None:
         async with database.write(ALL) as session:
             await session.execute(text("INSERT INTO nowhere VALUES (:value)"), {"value": "a tenant's data"})
     assert "a tenant's data" not in str(caught.value)
+
+
+async def test_errors_of_postgresql_show_no_values_in_their_tracebacks(postgres: PostgresServer) -> None:
+    value = "a tenant's data"
+    url = await postgres.create_database()
+    database = Database(url)
+    await migrate.upgrade(database)
+    for statement in (
+        "SELECT CAST(:value AS bigint) + 1",
+        "SELECT CAST(CAST(:value AS text) AS bigint)",
+        "SELECT CAST(CAST(:value AS text) AS timestamptz)",
+        "SELECT CAST(CAST(:value AS text) AS jsonb)",
+        "SELECT CAST(CAST(:value AS text) || repeat('9', 40) AS numeric(4))",
+        "INSERT INTO namespace (name, created_at) VALUES (:value, now()), (:value, now())",
+        "INSERT INTO namespace (name, created_at) VALUES (:value, NULL)",
+    ):
+        with pytest.raises(DBAPIError) as caught:
+            async with database.write(ALL) as session:
+                await session.execute(text(statement), {"value": value})
+        shown = "".join(traceback.format_exception(caught.value))
+        assert value not in shown
+        assert "asyncpg" in shown
+    await database.close()
+    await postgres.drop_database(url)
