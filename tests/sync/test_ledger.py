@@ -259,7 +259,7 @@ async def test_a_large_file_that_changes_under_a_run_is_told_of_as_it_is_then(re
     long = json.dumps({"fill": "x" * 200}).encode()
     reads.s3.store.put(b"big.jsonl", b"\n".join([b"bad", *[long] * 2_500]))
     handle = await reads.start()
-    undo = kill_at(reads.database, 5)
+    undo = kill_at(reads.database, 4)
     with pytest.raises(Killed):
         await reads.run(handle)
     undo()
@@ -283,7 +283,7 @@ async def test_a_retry_from_the_beginning_forgets_what_the_first_try_told(
     for number in range(5):
         blobs.s3.store.put(b"k%d" % number, b"changed")
     handle = await blobs.start()
-    undo = kill_at(blobs.database, 3)
+    undo = kill_at(blobs.database, 2)
     with pytest.raises(Killed):
         await blobs.run(handle)
     undo()

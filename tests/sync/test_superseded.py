@@ -64,7 +64,7 @@ async def test_rows_lost_in_a_run_that_failed_are_found_by_the_next_job(reads: H
     store.put(b"b.jsonl", lines(1))
     await reads.sync()
     store.put(b"a.jsonl", lines(1))
-    handle = await killed(reads, 3)
+    handle = await killed(reads, 2)
     assert await reads.candidates() == 2
     await reads.fail(handle)
     assert counts(await reads.sync()) == {"unchanged": 2, "missing": 2}
@@ -80,7 +80,7 @@ async def test_an_old_job_that_is_retried_does_not_mark_what_a_later_one_found(
             store.put(key, b"1")
         await ready.sync()
         store.delete(b"a.json")
-        handle = await killed(ready, 3)
+        handle = await killed(ready, 2)
         assert await ready.candidates() == 1
         await ready.fail(handle)
         store.put(b"a.json", b"1")
@@ -97,7 +97,7 @@ async def test_a_run_that_lost_its_lease_before_it_began_drops_nothing_of_the_ne
     store.delete(b"a")
     zombie = await blobs.start()
     successor = await blobs.again(zombie)
-    undo = kill_at(blobs.database, 3)
+    undo = kill_at(blobs.database, 2)
     with pytest.raises(Killed):
         await blobs.run(successor)
     undo()
@@ -176,7 +176,7 @@ async def test_a_large_file_that_became_small_or_went_in_the_middle_is_not_count
 async def test_a_storage_in_another_project_is_read_anew(reads: Harness) -> None:
     reads.s3.store.put(b"a.json", b"1")
     await reads.sync()
-    failed = await killed(reads, 2)
+    failed = await killed(reads, 1)
     await reads.fail(failed)
     async with reads.database.write(ALL) as session:
         project = Project(name="other", namespace_id=reads.storage.namespace_id)
