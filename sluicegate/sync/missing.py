@@ -66,8 +66,10 @@ async def reconcile(run: Run) -> None:
         return
     await run.show(Phase.RECONCILING)
     if plan.require_confirmation:
-        progress.missing = left
-        await run.commit(lambda session: run.ledger.missing(session, left))
+        # Told once: one that was killed after it has only its end left.
+        if not progress.missing:
+            progress.missing = left
+            await run.commit(lambda session: run.ledger.missing(session, left))
         return
     remove = plan.on_delete == OnDelete.REMOVE
 

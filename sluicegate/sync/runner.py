@@ -65,8 +65,8 @@ async def run_sync(handle: RunHandle, services: SyncServices) -> RunResult:
         if saved is not None and goes_on:
             run.position, run.progress = Position.from_json(saved), Progress.from_json(saved["progress"])
             run.saved = saved["progress"]
-            # A run that was at its limit begins anew behind it: its retry has a limit of its own.
-            goes_on = not run.position.limited
+            # A run that has ended at its limit begins anew behind it: its retry has a limit of its own.
+            goes_on = not (run.position.limited and job.sync is not None and job.sync["phase"] == Phase.DONE)
         meter = Meter(run.progress)
         shower = asyncio.create_task(_show(run, meter))
         try:
@@ -120,18 +120,10 @@ async def _until_stopped(run: Run) -> None:
 
 async def _import(run: Run) -> None:
     plan = run.plan
-    try:
-        if plan.only_keys:
-            await import_keys(run)
-        elif not run.position.listed:
-            await _list(run)
-    except LimitReached:
-        run.position.limited, run.progress.pending = True, 0
-        await run.commit()
-        # What a listing lacks is known at its end; of single keys, as they are looked at.
-        if not plan.only_keys:
-            return
-    if plan.dry_run:
+    # One that was killed at its limit has only its end left.
+    limited = run.position.limited or not await _all_seen(run)
+    # What a listing lacks is known at its end; of single keys, as they are looked at. What waits is told once.
+    if plan.dry_run or (limited and (not plan.only_keys or plan.require_confirmation)):
         return
     await reconcile(run)
     config = plan.sync_config_id
@@ -151,6 +143,20 @@ async def _import(run: Run) -> None:
     if run.ledger.waits:
         await run.commit()
     run.closing = note
+
+
+async def _all_seen(run: Run) -> bool:
+    """Looks at everything that there is; False: the run is at its limit."""
+    try:
+        if run.plan.only_keys:
+            await import_keys(run)
+        elif not run.position.listed:
+            await _list(run)
+    except LimitReached:
+        run.position.limited, run.progress.pending = True, 0
+        await run.commit()
+        return False
+    return True
 
 
 async def _list(run: Run) -> None:

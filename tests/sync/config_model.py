@@ -35,7 +35,7 @@ class Owner:
         """What the mapping makes of it. Raises KeyError where it fails."""
         if self.mapping is None:
             return None
-        if b"9." in key:
+        if b"9." in key or not key.endswith(b".jsonl"):
             raise KeyError
         return {"id": key[-7:-6].decode(), "v": self.mapping}
 

@@ -1,15 +1,18 @@
 """What a configuration's runs leave to each other: cases that a random walk over their options has found, or might."""
 
+from contextlib import suppress
 from datetime import timedelta
 
+import pytest
 from sqlalchemy import select
 
 from models.database import ALL
 from models.dead_letters import DeadLetter
 from models.objects import StagedObject
+from models.outcomes import Outcome
 from models.source_events import SourceEvent
 from sluicegate.core.clock import now
-from tests.support.sync_harness import Harness, check, counts
+from tests.support.sync_harness import Harness, Killed, check, counts, kill_at
 
 
 async def told(ready: Harness, *keys: bytes, ago: timedelta = timedelta(0)) -> None:
@@ -182,3 +185,46 @@ async def test_a_file_with_more_bad_rows_than_the_limit_does_not_stop_runs_over_
     assert counts(await reads.sync(onlyKeys=True)) == {"failed": 1, "added": 1}
     assert counts(await reads.sync(onlyKeys=True)) == {"added": 1}
     assert await waiting(reads) == []
+
+
+@pytest.mark.parametrize("commit", range(1, 7))
+async def test_a_run_that_is_killed_at_its_limit_has_counted_what_it_did(blobs: Harness, commit: int) -> None:
+    for number in range(4):
+        blobs.s3.store.put(b"%d" % number, b"1")
+    await blobs.configure(max_objects_per_run=2)
+    handle = await blobs.start()
+    undo = kill_at(blobs.database, commit)
+    try:
+        result = await blobs.run(handle)
+    except Killed:
+        undo()
+        result = await blobs.run(await blobs.again(handle))
+    finally:
+        with suppress(AttributeError):
+            undo()
+    assert counts(check(result)) == {"added": 2}
+    assert counts(await blobs.sync()) == {"added": 2}
+
+
+@pytest.mark.parametrize("commit", range(1, 7))
+async def test_a_run_that_waits_for_confirmation_tells_once_what_it_missed(blobs: Harness, commit: int) -> None:
+    blobs.s3.store.put(b"a", b"1")
+    blobs.s3.store.put(b"b", b"1")
+    await blobs.configure()
+    await blobs.sync()
+    await blobs.reconfigure(require_confirmation=True)
+    blobs.s3.store.delete(b"a")
+    handle = await blobs.start()
+    undo = kill_at(blobs.database, commit)
+    try:
+        result = await blobs.run(handle)
+    except Killed:
+        undo()
+        result = await blobs.run(await blobs.again(handle))
+    finally:
+        with suppress(AttributeError):
+            undo()
+    assert counts(check(result)) == {"unchanged": 1, "missing": 1}
+    async with blobs.database.read(ALL) as session:
+        told_of = (await session.scalars(select(Outcome).where(Outcome.job_id == handle.job.id))).all()
+    assert [(outcome.kind, outcome.path) for outcome in told_of] == [("MISSING", "a")]
