@@ -1,8 +1,8 @@
 """What the schedule of many sync configurations costs: CPU of the ticker, and of a run that does nothing.
 
-Run: python -m benchmarks.schedule [--configs 5000]. All configurations are CONTINUOUS and due in the same moment, on
-SQLite; CPU is of this process with its database threads. Baseline in the same run: a job inserted as a request for one
-is, in a transaction of its own.
+Run: python -m benchmarks.schedule [--configs 5000] [--runs 500]. All configurations are CONTINUOUS and due in the same
+moment, on SQLite; CPU is of this process with its database threads. Baseline in the same run: a job inserted as a
+request for one is, in a transaction of its own.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from typing import Any
 
 from sqlalchemy import func, select, update
 
+from benchmarks.schedule_runs import Silent, unchanged
 from models import job_state
 from models.database import ALL, Database
 from models.jobs import Job, JobStatus
@@ -33,20 +34,6 @@ from tests.support.jobs import Clock, Done, Scripted, Tenant, jobs_of, make_sche
 MINUTE = 60.0
 SINGLY = 300
 RUNS = 500
-
-
-class Silent:
-    """A publisher that nobody listens to."""
-
-    async def publish(self, topic: str, state: Any) -> None:
-        """Nobody is watching."""
-
-    async def publish_stale(self, topic: str, scope: int) -> None:
-        """Nobody is watching."""
-
-    def heard(self, topic: str) -> bool:  # noqa: ARG002 - the protocol's
-        """Nobody is watching."""
-        return False
 
 
 async def add_configs(database: Database, tenant: Tenant, count: int, due: datetime) -> None:
@@ -103,7 +90,7 @@ async def drain(database: Database, tenant: Tenant) -> tuple[float, float]:
         return (time.process_time() - used) / done, (time.monotonic() - began) / done
 
 
-async def main(count: int) -> int:
+async def main(count: int, runs: int) -> int:
     with tempfile.TemporaryDirectory() as folder:
         database = Database(f"sqlite:///{Path(folder) / 'bench.db'}")
         await make_schema(database)
@@ -131,10 +118,22 @@ async def main(count: int) -> int:
     print(
         f"an empty run      {cpu * 1e3:8.2f} ms CPU  claimed, run, ended beside the backlog; {1 / wall:,.0f} a second"
     )
+    await whole_runs(runs)
     return int(not once or made != count)
+
+
+async def whole_runs(count: int) -> None:
+    """What the service does with runs that find what they know."""
+    cost = await unchanged(count)
+    print(
+        f"an unchanged run  {cost.cpu * 1e3:8.2f} ms CPU  from its slot to its end; {1 / cost.wall:,.0f} a second, "
+        f"{cost.statements:.0f} statements, {cost.transactions:.0f} write transactions"
+    )
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--configs", type=int, default=5_000, help=f"at least {RUNS}")
-    sys.exit(asyncio.run(main(parser.parse_args().configs)))
+    parser.add_argument("--runs", type=int, default=RUNS, help="unchanged ones, over a canned bucket")
+    options = parser.parse_args()
+    sys.exit(asyncio.run(main(options.configs, options.runs)))
