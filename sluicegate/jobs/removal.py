@@ -13,7 +13,7 @@ from models.database import AsyncSession, Database
 from models.jobs import JobStatus
 from models.ranges import KeyRange
 from sluicegate.core.errors import ErrorCode, RetriableError
-from sluicegate.sync.run import RunHandle
+from sluicegate.sync.run import RunHandle, Work
 
 REMOVE_OBJECTS = "REMOVE_OBJECTS"
 REMOVE_PROJECT = "REMOVE_PROJECT"
@@ -31,6 +31,7 @@ class Removed:
 
     status: JobStatus | None
     columns: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    also: Work | None = None
 
 
 class RemoveObjects:

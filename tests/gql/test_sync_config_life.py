@@ -428,6 +428,33 @@ async def test_a_run_of_this_process_is_paused_in_the_middle_and_loses_nothing(t
     assert len(await objects(tenant, done["project"]["id"])) == 20
 
 
+@pytest.mark.parametrize("with_objects", [False, True])
+async def test_a_configuration_is_deleted_under_a_run_of_this_process(
+    tenant: Tenant, caplog: pytest.LogCaptureFixture, with_objects: bool
+) -> None:
+    for index in range(20):
+        (tenant.folder / f"{index:02}.jsonl").write_text(f'{{"n": {index}}}\n{{"bad\n')
+    storage = await tenant.storage()
+    more = {"useBlobUrls": False, "batchSize": 1}
+    config = (await made(tenant, storage, mode="ONE_TIME", draft=True, **more))["id"]
+    await tenant.data(
+        """mutation($id: ID!) { updateStorage(input: {id: $id, maxRequestsPerSecond: 8}) { errors { code } } }""",
+        id=storage,
+    )
+    await change(tenant, STATES["activate"], id=config)
+    under_way = await until(
+        tenant, config, lambda state: running(state) and state["currentJob"]["sync"]["objectsFound"] > 0
+    )
+    answer = await ask(tenant, DELETE, id=config, deleteObjects=with_objects)
+    assert answer == {"deletedId": config, "errors": []}
+    states = await tenant.finished(under_way["currentJob"]["id"])
+    assert states[-1]["status"] == "CANCELED"
+    removals = await tenant.data('{ jobs(filter: {jobClass: ["REMOVE_SYNC_CONFIG"]}) { nodes { id } } }')
+    (removal,) = removals["jobs"]["nodes"]
+    await tenant.finished_any(removal["id"])
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == []
+
+
 def running(state: dict[str, Any]) -> bool:
     return state["currentJob"] is not None and state["currentJob"]["status"] == "IN_PROGRESS"
 
