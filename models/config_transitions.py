@@ -150,12 +150,15 @@ async def edit(session: AsyncSession, config_id: int, *, at: datetime | None = N
 
 async def lock(session: AsyncSession, config_id: int) -> SyncConfig | None:
     """The row, for changing it; None where there is none."""
-    return await session.scalar(
+    config = await session.scalar(
         select(SyncConfig)
         .where(SyncConfig.id == config_id)
         .with_for_update(key_share=True)
         .execution_options(populate_existing=True)
     )
+    # A session forgets rows that nobody holds: those who follow in the transaction need not read it again.
+    session.info.setdefault("locked_configs", {})[config_id] = config
+    return config
 
 
 async def touch(session: AsyncSession, config: SyncConfig, at: datetime) -> SyncConfig:
