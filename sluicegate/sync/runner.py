@@ -91,7 +91,9 @@ async def _plan(session: AsyncSession, job: Job, storage: Storage) -> SyncPlan:
         config = await session.get(SyncConfig, job.sync_config_id)
         if config is None:
             raise FatalError("The configuration was deleted.")
-        project = await session.get_one(Project, config.project_id)
+        project = await session.get(Project, config.project_id)
+        if project is None:
+            raise FatalError("The project was deleted.")
         return plan_of_config(config, storage, job.payload, object_schema=project.object_schema)
     except InvalidError as error:
         raise FatalError(error.message, code=error.code, hint=error.hint) from None
