@@ -1,4 +1,4 @@
-"""The file filters of a caller: checked, and compiled into rules. What each rule means to its users: docs/filters.md."""
+"""The file filters of a caller: checked, and compiled into rules. What each rule means: docs/filters.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A schema mapping, compiled: what makes an object's fields and blobs. What each source means to users: docs/mapping.md.
+"""A schema mapping, compiled: what makes an object's fields and blobs. What each source means: docs/mapping.md.
 
 Runs for every object of a listing, so that what can be known before is made before: constants are JSON text already,
 and what comes from the folder is made once for all files that follow one another in it.
