@@ -45,7 +45,7 @@ class Change(NamedTuple):
 class ListSource(Protocol[StateT]):
     """What a list is of. It alone decides what its reader may see."""
 
-    def selects(self, state: StateT) -> bool:
+    def selects(self, state: StateT, /) -> bool:
         """Whether the row belongs to the list now."""
         ...
 

@@ -1,6 +1,7 @@
 """The life of a sync configuration against a real S3 server: runs, pauses, changes, ends, and who watches."""
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -455,7 +456,7 @@ async def test_a_configuration_is_deleted_under_a_run_of_this_process(
     assert [record.getMessage() for record in caplog.records if record.exc_info] == []
 
 
-def running(state: dict[str, Any]) -> bool:
+def running(state: Mapping[str, Any]) -> bool:
     return state["currentJob"] is not None and state["currentJob"]["status"] == "IN_PROGRESS"
 
 

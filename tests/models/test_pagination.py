@@ -14,7 +14,7 @@ from models.access import Namespace
 from models.database import ALL, Database
 from models.job_queries import SORTS, JobCriteria, list_jobs
 from models.jobs import Job
-from models.pagination import Page, PageRequest, SortKey
+from models.pagination import Order, Page, PageRequest, SortKey
 from sluicegate.core.errors import InvalidError
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -190,7 +190,9 @@ async def test_a_forged_cursor_is_refused_or_harmless(database: Database, data: 
     from models.cursors import encode_cursor
 
     order = [("JOB_CLASS", False), ("PROGRESS", False), ("SCHEDULED_AT", True)]
-    digest = (await page_of(database, order)).order.digest
+    whole = (await page_of(database, order)).order
+    assert isinstance(whole, Order)
+    digest = whole.digest
     junk = (
         st.none()
         | st.booleans()

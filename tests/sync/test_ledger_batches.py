@@ -18,8 +18,8 @@ from sluicegate.core.actors import SYSTEM
 from sluicegate.sync.run import Run
 from tests.support.sync_harness import Harness, Killed, kill_at
 
-HOOK = {"webhook_url": "https://example.com/hook", "webhook_events": ["BATCH_READY"]}
-WITH_BATCHES = {"skip_batch_submission": False, "batch_size": 4}
+HOOK: dict[str, Any] = {"webhook_url": "https://example.com/hook", "webhook_events": ["BATCH_READY"]}
+WITH_BATCHES: dict[str, Any] = {"skip_batch_submission": False, "batch_size": 4}
 
 
 async def batches(harness: Harness) -> list[Delivery]:
