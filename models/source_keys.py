@@ -8,8 +8,9 @@ from datetime import datetime
 from sqlalchemy import delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from models.plain_sql import fetch
+from models.plain_sql import execute_many, fetch, time_mark
 from models.source_events import SourceEvent
+from sluicegate.core.clock import to_micros
 
 
 async def waiting(
@@ -29,17 +30,12 @@ async def done(
     session: AsyncSession, storage_id: int, sync_config_id: int, keys: Sequence[tuple[bytes, datetime]]
 ) -> None:
     """Forgets keys that were looked at, but not those that were told of once more since."""
-    for key, told_at in keys:
-        await session.execute(
-            delete(SourceEvent)
-            .where(
-                SourceEvent.storage_id == storage_id,
-                SourceEvent.sync_config_id == sync_config_id,
-                SourceEvent.source_key == key,
-                SourceEvent.created_at <= told_at,
-            )
-            .execution_options(synchronize_session=False)
-        )
+    await execute_many(
+        session,
+        "DELETE FROM source_event WHERE storage_id = ? AND sync_config_id = ? AND source_key = ?"
+        f" AND created_at <= {time_mark(session)}",
+        [(storage_id, sync_config_id, key, to_micros(told_at)) for key, told_at in keys],
+    )
 
 
 async def drop_old(session: AsyncSession, storage_id: int, sync_config_id: int, before: datetime) -> None:
