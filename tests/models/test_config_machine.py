@@ -23,7 +23,7 @@ from sqlalchemy import delete, select
 from models import config_transitions, job_state, schedule_queries
 from models.config_transitions import ENDED, TRANSITIONS, ConfigEvent
 from models.database import ALL, Database
-from models.job_state import Claim, JobSignal
+from models.job_state import MAX_INTERRUPTIONS, Claim, JobSignal
 from models.job_transitions import TRANSITIONS as JOB_TRANSITIONS
 from models.job_transitions import JobEvent
 from models.jobs import FINISHED, Job, JobStatus
@@ -50,6 +50,7 @@ class Run:
     status: JobStatus
     began: bool = False
     claims: int = 0
+    interruptions: int = 0
     claim: Claim | None = None
     found: int = 0
     counted: int = 0
@@ -239,16 +240,24 @@ class ConfigMachine(RuleBasedStateMachine):
         number = self.model.current or 0
         run = self.model.runs[number]
 
-        async def take() -> Claim | None:
+        async def take() -> tuple[Claim | None, bool]:
             async with self.database.write(ALL) as session:
+                lease = (await session.get_one(Job, number)).lease_expires_at
                 taken = await job_state.claim(session, number, worker_id="w", at=self.now)
-                return None if taken is None else taken[0]
+                return None if taken is None else taken[0], lease is not None and lease < self.now
 
-        taken = self.do(take())
+        taken, silent = self.do(take())
+        lapsed = run.status is J.IN_PROGRESS and silent
+        if lapsed and run.interruptions >= MAX_INTERRUPTIONS:
+            assert taken is None
+            run.interruptions = 0
+            self.job_goes(number, run, JobEvent.FAIL)
+            return
         if run.status is not J.QUEUED:
             assert taken is None or run.status is J.IN_PROGRESS
         if taken is None:
             return
+        run.interruptions = run.interruptions + 1 if lapsed else 0
         run.claim, run.began, run.status = taken, True, J.IN_PROGRESS
         run.claims += 1
         if self.model.status not in AWAY:
