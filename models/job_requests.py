@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from models.job_errors import storable_text
-from models.job_transitions import JobEvent, apply, follow_all, illegal, lock_job
+from models.job_transitions import TRANSITIONS, JobEvent, apply, follow_all, illegal, lock_job
 from models.jobs import UNFINISHED, Job, JobStatus, JobTrigger
 from models.ranges import KeyRange
 from models.storages import Storage
@@ -117,8 +117,9 @@ async def signal(
     if signal in {JobSignal.RETRY, JobSignal.RESUME, JobSignal.RUN_NOW}:
         columns["not_before"] = None
     if signal is JobSignal.RETRY:
-        if job.finished:
-            await _may_retry(session, job)
+        if job.status not in TRANSITIONS[JobEvent.RETRY]:
+            raise illegal(job, JobEvent.RETRY)
+        await _may_retry(session, job)
         columns |= {"trigger": JobTrigger.RETRY, "retry_count": 0, "interruptions": 0, "started_at": None,
                     "progress": None, "error": None, "error_message": None}  # fmt: skip
     try:

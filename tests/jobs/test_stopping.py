@@ -192,6 +192,21 @@ async def test_retry_beside_an_unfinished_job_of_the_same_unicity_is_refused(dat
         assert (await jobs.row(old)).status == S.CANCELED
 
 
+async def test_a_completed_job_cannot_be_retried_whatever_runs_beside_it(database: Database) -> None:
+    async def first_alone(handle: RunHandle) -> None:
+        if scripted.runs[0] != handle.job.id:
+            await handle.stop.wait()
+
+    scripted = Scripted(first_alone)
+    async with jobs_of(database, [scripted]) as jobs:
+        old = await jobs.enqueue("u")
+        await jobs.events.status(old.id, S.COMPLETED)
+        await jobs.enqueue("u")
+        with pytest.raises(ConflictError) as caught:
+            await jobs.signal(old, JobSignal.RETRY)
+        assert "COMPLETED" in str(caught.value)
+
+
 async def test_closing_hands_running_jobs_over_and_the_next_start_goes_on(database: Database) -> None:
     scripted = Scripted(until_stopped)
     async with jobs_of(database, [scripted]) as jobs:
