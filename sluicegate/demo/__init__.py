@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 from sluicegate.core.errors import ConfigurationError
 
-_ENDING = (signal.SIGTERM, signal.SIGHUP)
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def demo(*, stop: bool, port: int) -> None:
@@ -31,6 +31,8 @@ async def _play(*, stop: bool, port: int) -> None:
 
     task = asyncio.current_task()
     assert task is not None
-    for number in _ENDING:  # as Ctrl-C: the servers end and the temporary directory goes
+    # The servers end and the temporary directory goes. Ctrl-C too: asyncio's own way of it does nothing in a process
+    # that began with the signal ignored, as shells do with what they start in the background.
+    for number in _ENDING:
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     await play(stop=stop, port=port)

@@ -48,7 +48,9 @@ def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
 def test_the_link_works_until_it_is_told_to_end_and_then_nothing_is_left(
     tmp_path: Path, number: signal.Signals
 ) -> None:
-    process = ServerProcess([COMMAND, "demo"], env={**bare_environment(), "TMPDIR": str(tmp_path)})
+    # Begun as shells begin what runs in the background: with SIGINT ignored.
+    background = ["sh", "-c", "trap '' INT; exec \"$0\" demo", COMMAND]
+    process = ServerProcess(background, env={**bare_environment(), "TMPDIR": str(tmp_path)})
     try:
         line = process.wait_for("GraphiQL: http", 100)
         url, key = re.search(r"(http://\S+)#key=(sg_\S+)", line).groups()  # type: ignore[union-attr]
