@@ -55,11 +55,13 @@ _UPSERT_POSTGRES = (
 
 
 DETAILS = {"sync_config_id": "bigint", "fields": "json", "blobs": "json", "content_hash": "text"}
+Details = tuple[int, str | None, str | None, str | None]
+"""What only configurations write: (configuration, fields, blobs, content hash)."""
 DetailedRow = tuple[
     int, int, int, bytes, int, str, str, int | None, str | None, str, str, int | None, str | None, int, int,
     int, str | None, str | None, str | None,
 ]  # fmt: skip
-"""An ObjectRow and what only configurations write: (…, configuration, fields, blobs, content hash)."""
+"""An ObjectRow followed by its Details."""
 
 DETAILED = {name: "time" if name in _TIMES else _TYPES[name] for name in COLUMNS} | {"data": "json"} | DETAILS
 _ON_CONFLICT_DETAILED = (

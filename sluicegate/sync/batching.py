@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from models import batch_records
 from models.batch_records import BatchOwner, Filled
+from models.catalogue import ObjectRow
 from models.database import AsyncSession
 from models.deliveries import WebhookEvent
 from models.delivery_queue import wants
@@ -17,11 +19,10 @@ if TYPE_CHECKING:
 
 
 class Batching:
-    """Fills batches. `active`: this run has any. The open one lives in its row, so that no kill can lose it."""
+    """Fills batches. The open one lives in its row, so that no kill can lose it."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.active = False
         self._owner: BatchOwner | None = None
         self._open_id: int | None = None
         self._number = 0
@@ -39,7 +40,6 @@ class Batching:
         config = await session.get(SyncConfig, plan.sync_config_id)
         if config is None:
             return
-        self.active = True
         wanted = wants(config, WebhookEvent.BATCH_READY)
         self._owner = BatchOwner(
             plan.namespace_id, config.id, run.job_id, run.handle.job.run_id, wanted, held=plan.require_confirmation
@@ -63,6 +63,25 @@ class Batching:
             self._items.append([key.hex(), row])
         if self._objects >= self._run.plan.batch_size:
             self._close(still_open=False)
+
+    def add_all(self, rows: Sequence[ObjectRow]) -> None:
+        """As `add` for each. Where nobody is told which objects a batch has, they are only counted."""
+        if self._owner is None:
+            return
+        if self._owner.wanted:
+            for row in rows:
+                self.add(row[3], row[4])
+            return
+        size, left = self._run.plan.batch_size, len(rows)
+        while left > 0:
+            if not self._objects:
+                self._number += 1
+            taken = min(left, size - self._objects)
+            self._objects += taken
+            left -= taken
+            self._grew = True
+            if self._objects >= size:
+                self._close(still_open=False)
 
     def seal(self) -> None:
         """Counts the batches that the commit which begins now writes."""

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models import catalogue, staging
-from models.catalogue import DetailedRow, Known, ObjectRow
+from models.catalogue import DetailedRow, Details, Known, ObjectRow
 from models.database import AsyncSession
 from models.objects import ObjectStatus
 from sluicegate.sync.plan import SyncPlan
@@ -26,9 +26,7 @@ class Changes:
 
     rows: list[ObjectRow] = field(default_factory=list[ObjectRow])
     before: list[str | None] = field(default_factory=list["str | None"])
-    details: list[tuple[str | None, str | None, str | None]] = field(
-        default_factory=list["tuple[str | None, str | None, str | None]"]
-    )
+    details: list[Details] = field(default_factory=list[Details])
     again: set[bytes] = field(default_factory=set[bytes])
 
     def only(self, places: Sequence[int]) -> Changes:
@@ -47,7 +45,8 @@ class Changes:
         progress.updated += len(before) - added
         progress.restored += before.count(_MISSING)
         progress.current_object = self.rows[-1][6]
-        if added == len(before) and not ledger.additions:
+        if added == len(before):
+            ledger.added_all(self.rows)
             return
         new = (None,) if run.plan.require_confirmation else (None, _STAGED)
         for row, was in zip(self.rows, before, strict=True):
@@ -60,12 +59,10 @@ class Changes:
             await catalogue.upsert(session, self.rows)
             return
         if self.details:
-            rows: list[DetailedRow] = [
-                (*row, config, fields, blobs, content)
-                for row, (fields, blobs, content) in zip(self.rows, self.details, strict=True)
-            ]
+            rows: list[DetailedRow] = [row + details for row, details in zip(self.rows, self.details, strict=True)]
         else:
-            rows = [(*row, config, None, None, None) for row in self.rows]
+            none: Details = (config, None, None, None)
+            rows = [row + none for row in self.rows]
         if not run.plan.require_confirmation:
             await catalogue.upsert_detailed(session, rows)
             return

@@ -11,7 +11,7 @@ from time import monotonic
 from typing import NamedTuple, TypeVar
 
 from models import content_hashes
-from models.catalogue import ObjectRow
+from models.catalogue import Details, ObjectRow
 from models.content_hashes import ROW_HASH
 from models.database import ALL
 from sluicegate.core.errors import ErrorCode, RetriableError, RunError, SkippableError
@@ -70,9 +70,10 @@ async def _chosen(
 
     In this order, so that no content is left out for one that was not taken. Done for every object: kept to locals.
     """
-    make = None if run.plan.mapper is None else run.plan.mapper.map
+    make, config = None if run.plan.mapper is None else run.plan.mapper.map, run.plan.sync_config_id
+    assert config is not None
     dropped = set[int]()
-    details: list[tuple[str | None, str | None, str | None]] = []
+    details: list[Details] = []
     breathed = monotonic()
     fields = blobs = None
     for place, (row, content) in enumerate(zip(changes.rows, hashes, strict=True)):
@@ -99,7 +100,7 @@ async def _chosen(
                 continue
         if contents is not None and content is not None:
             contents.take(row, content)
-        details.append((fields, blobs, content))
+        details.append((config, fields, blobs, content))
         if not place & _PAUSE_MASK and monotonic() - breathed > BREATH_SECONDS:
             await asyncio.sleep(0)
             breathed = monotonic()

@@ -60,9 +60,10 @@ class _Forms:
                 return True
             return any(path.find(folder, after) >= 0 for folder in within)
 
-        if base or starts or exact:
+        if within or exact or (ends and (base or starts)):
             return matches
-        return lambda path: path.endswith(ends)
+        # One comparison says it all: every start begins with the base.
+        return (lambda path: path.startswith(starts)) if starts else (lambda path: path.endswith(ends))
 
 
 def glob_matcher(globs: Iterable[str], base: str, *, memory: int) -> Callable[[str], bool]:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from models import run_records
+from models.catalogue import ObjectRow
 from models.database import ALL, AsyncSession
 from models.dead_letters import WHOLE_FILE, DeadLetterStatus
 from models.objects import MAX_KEY_BYTES
@@ -36,7 +37,7 @@ MAX_SHOWN = 100
 
 
 class Ledger:
-    """Of one run. `additions`: `added` is of use; a run that adds a great deal need not call it otherwise."""
+    """Of one run."""
 
     def __init__(self, run: Run) -> None:
         self._run = run
@@ -46,7 +47,6 @@ class Ledger:
         self._retracted: dict[bytes, str] = {}
         self._batching = Batching(run)
         self._judging = Judging(run)
-        self.additions = False
 
     async def begin(self, *, fresh: bool) -> None:
         """Before the run's first commit. `fresh`: it does not go on from a checkpoint."""
@@ -63,7 +63,15 @@ class Ledger:
                 run.progress.derived_additions = not await run_records.has_objects(session, run.scope)
             await self._batching.begin(session)
             await self._judging.begin(session)
-        self.additions = not run.progress.derived_additions or self._batching.active
+
+    def added_all(self, rows: Sequence[ObjectRow]) -> None:
+        """Records that the catalogue did not have: as `added` for each, at a fraction of the cost of millions."""
+        if not self._writes:
+            return
+        if not self._run.progress.derived_additions:
+            for row in rows:
+                self._note(OutcomeKind.ADDED, row[6], row[4])
+        self._batching.add_all(rows)
 
     def added(self, key: bytes, row: int, path: str) -> None:
         """A record that the catalogue did not have."""

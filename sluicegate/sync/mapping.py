@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from sluicegate.core.errors import InvalidError
 from sluicegate.core.text import json_text
@@ -21,14 +21,12 @@ from sluicegate.sync.mapping_schema import MAX_FIELDS, ObjectSchema, read_schema
 from sluicegate.sync.mapping_values import Reader, Texts, makes_text, reader
 
 _NOTHING: Mapping[str, str] = {}
+_NO_TARGETS: dict[str, None] = {}
 _quoted: Callable[[str], str] = json.encoder.encode_basestring
 
 
-class Mapped(NamedTuple):
-    """JSON text for the catalogue. `fields` None: there are none; `blobs` None: the file is blob `content`."""
-
-    fields: str | None
-    blobs: str | None
+Mapped = tuple[str | None, str | None]
+"""(fields, blobs), JSON text for the catalogue. None: there are no fields; the file is blob `content`."""
 
 
 class Mapper:
@@ -86,12 +84,12 @@ class Mapper:
             fields = f"{fields},{text}" if fields else text
             if len(fields) > MAX_FIELDS:  # now: of each column of a large record a hundred fields could be made
                 raise too_large(len(fields), MAX_FIELDS)
-        blobs, targets = (None, _NOTHING)
+        blobs, targets = None, _NO_TARGETS
         if self._blobs is not None:
             blobs, targets = self._blobs.of_object(path, record, tags, metadata, mime)
         if schema is not None:
             schema.check({**values, **targets}, len(fields))
-        return Mapped("{" + fields + "}" if fields else None, blobs)
+        return ("{" + fields + "}" if fields else None, blobs)
 
     def _enter(self, folder: str, path: str) -> None:
         """Makes what all files of the folder have: constants, and what comes from the folder."""
