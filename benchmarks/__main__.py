@@ -19,6 +19,7 @@ RUNS = (
     ("Listing a bucket", ("listing",)),
     ("Reading small objects", ("reading",)),
     ("Reading large tables", ("tables",)),
+    ("Writing the catalogue on PostgreSQL", ("catalogue",)),
     ("GraphQL requests", ("graphql",)),
     ("Live deliveries", ("fanout",)),
     ("Schedules", ("schedule",)),

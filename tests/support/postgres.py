@@ -78,6 +78,12 @@ class PostgresServer:
                 self._process, self.port = process, port
                 return
 
+    @property
+    def pid(self) -> int:
+        """The process id of its first process, the parent of the others."""
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> None:
         """A fast shutdown: sessions are ended, everything is written."""
         if self._process is not None:
