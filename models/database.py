@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from enum import Enum
@@ -21,6 +22,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.pool import AsyncAdaptedQueuePool
+from sqlalchemy.util import await_only
 
 from models.base import Scoped
 from models.driver_errors import hide_values
@@ -43,8 +45,9 @@ NAMES_NAMESPACE: Final = "names_namespace"
 
 
 SQLITE_PRAGMAS = (
-    "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=10000", "cache_size=-16384",
+    "busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384",
 )  # fmt: skip
+_PRAGMA_ATTEMPTS, _PRAGMA_PAUSE_SECONDS = 200, 0.05
 
 
 def dumps(value: Any) -> str:
@@ -166,7 +169,7 @@ def _sqlite_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
         connection.isolation_level = None
         cursor = connection.cursor()
         for pragma in SQLITE_PRAGMAS:
-            cursor.execute(f"PRAGMA {pragma}")
+            _set(cursor, pragma)
         if read_only:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
@@ -176,3 +179,20 @@ def _sqlite_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _set(cursor: Any, pragma: str) -> None:
+    """Sets a pragma of a new connection.
+
+    SQLite does not wait, whatever its time-out, where two make a new database's journal WAL at once: each would wait
+    for the other (https://www.sqlite.org/c3ref/busy_handler.html). So it is tried again, for 10 seconds at most.
+    """
+    for attempt in range(_PRAGMA_ATTEMPTS):
+        try:
+            cursor.execute(f"PRAGMA {pragma}")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or attempt == _PRAGMA_ATTEMPTS - 1:
+                raise
+            await_only(asyncio.sleep(_PRAGMA_PAUSE_SECONDS))
+        else:
+            return

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -94,6 +95,16 @@ async def test_two_processes_at_once_migrate_once(database_url: str) -> None:
     finally:
         await asyncio.gather(*(database.close() for database in databases))
     assert sorted(state.up_to_date for state in before) == [False, True, True, True]
+
+
+async def test_a_new_database_that_another_process_is_writing_is_waited_for(tmp_path: Path) -> None:
+    database = Database(f"sqlite:///{tmp_path / 'a.db'}")
+    other = sqlite3.connect(tmp_path / "a.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    asyncio.get_running_loop().call_later(0.2, other.execute, "COMMIT")
+    assert (await migrate.upgrade(database)).current is None
+    other.close()
+    await database.close()
 
 
 async def test_a_database_of_a_newer_version_is_refused(database: Database) -> None:
