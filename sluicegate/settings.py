@@ -41,5 +41,9 @@ class Settings(BaseSettings):
         default=10_000, ge=1, description="Sync configurations of a namespace, without archived ones"
     )
     job_retention_days: int = Field(default=30, ge=1, description="Finished jobs older than this are deleted")
+    traces_url: str | None = Field(
+        default=None, description="An OTLP/HTTP collector, http://…/v1/traces, that traces are sent to; none: no traces"
+    )
+    traces_ratio: float = Field(default=1.0, ge=0, le=1, description="How much of the traces that begin here is sent")
     log_format: Literal["json", "console"] = "json"
     log_level: Literal["debug", "info", "warning", "error"] = "info"

@@ -8,6 +8,7 @@ from time import perf_counter
 from graphql import GraphQLError
 from strawberry.extensions import SchemaExtension
 
+from sluicegate.core import tracing
 from sluicegate.core.metrics import GRAPHQL_SECONDS
 
 
@@ -20,8 +21,9 @@ class Timing(SchemaExtension):
         try:
             yield
         finally:
-            outcome = "error" if self._failed() else "ok"
-            GRAPHQL_SECONDS.labels(self._operation(), outcome).observe(perf_counter() - began)
+            kind, failed = self._operation(), self._failed()
+            GRAPHQL_SECONDS.labels(kind, "error" if failed else "ok").observe(perf_counter() - began)
+            tracing.note(graphql_operation_type=kind, failed=failed)
 
     def _operation(self) -> str:
         try:

@@ -11,7 +11,7 @@ from uuid import uuid4
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sluicegate.core import metrics
+from sluicegate.core import metrics, tracing
 from sluicegate.core.logging import bind
 
 logger = logging.getLogger("sluicegate.access")
@@ -39,7 +39,14 @@ class Observe:
         request_id = given if _GIVEN_ID.fullmatch(given) else uuid4().hex
         scope.setdefault("state", {})["request_id"] = request_id
         with bind(request_id=request_id):
-            await _Exchange(scope, send, request_id).run(self._app, receive)
+            exchange = _Exchange(scope, send, request_id)
+            if scope["type"] == "websocket":  # open for hours: what is asked over one is no part of it
+                await exchange.run(self._app, receive)
+                return
+            method, route = exchange.kind
+            parent = Headers(scope=scope).get(tracing.TRACEPARENT)
+            with tracing.span(f"{method} /{route}", "SERVER", parent=parent, http_request_method=method):
+                await exchange.run(self._app, receive)
 
 
 class _Exchange:
@@ -51,6 +58,13 @@ class _Exchange:
         self._request_id = request_id
         self._status = _NO_RESPONSE
         self._started = time.perf_counter()
+
+    @property
+    def kind(self) -> tuple[str, str]:
+        """(method, first segment of the path), each of a short fixed list."""
+        method, path = self._scope.get("method", ""), self._scope["path"]
+        first = path.split("/", 2)[1] if path.startswith("/") else ""
+        return method if method in _METHODS else "OTHER", first if first in _ROUTES else "other"
 
     async def run(self, app: ASGIApp, receive: Receive) -> None:
         try:
@@ -78,18 +92,14 @@ class _Exchange:
         path: str = self._scope["path"]
         # Decoded, it may hold line feeds and a terminal's escapes: lines of a log that nobody wrote.
         shown = quote(path[:512], safe="/:@!$&'()*+,;=~-._")[:512]
-        first = path.split("/", 2)[1] if path.startswith("/") else ""
         websocket = self._scope["type"] == "websocket"
         method = "WEBSOCKET" if websocket else self._scope["method"]
+        known, route = self.kind
         if not websocket:
-            metrics.HTTP_SECONDS.labels(
-                method if method in _METHODS else "OTHER",
-                first if first in _ROUTES else "other",
-                f"{self._status // 100}xx",
-            ).observe(seconds)
+            metrics.HTTP_SECONDS.labels(known, route, f"{self._status // 100}xx").observe(seconds)
         client = self._scope.get("client")
         logger.log(
-            logging.DEBUG if first in _PROBES and self._status < 400 else logging.INFO,
+            logging.DEBUG if route in _PROBES and self._status < 400 else logging.INFO,
             "%s %s",
             method,
             shown,

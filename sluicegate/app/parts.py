@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from resolvers import live
 from resolvers.keys import KeyRing
 from resolvers.operator_keys import ensure_bootstrap_key
 from resolvers.services import Services
+from sluicegate.core import tracing
 from sluicegate.core.crypto import SecretBox
 from sluicegate.core.datadir import DataDirectory, split_keys
 from sluicegate.core.errors import ConfigurationError
@@ -50,6 +52,9 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
     """
     directory = DataDirectory(settings.data_dir)
     async with AsyncExitStack() as stack:
+        if settings.traces_url is not None:
+            end = tracing.configure(settings.traces_url, settings.traces_ratio)
+            stack.push_async_callback(asyncio.to_thread, end)
         embedded = uses_sqlite(settings)
         if embedded:
             stack.enter_context(directory)

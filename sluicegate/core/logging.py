@@ -15,6 +15,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 from structlog.typing import EventDict, Processor
 
+from sluicegate.core import tracing
 from sluicegate.core.redact import MARK, is_secret_name, redact
 
 bind = bound_contextvars
@@ -32,6 +33,7 @@ _SHARED: list[Processor] = [
     structlog.stdlib.add_logger_name,
     structlog.stdlib.add_log_level,
     structlog.stdlib.ExtraAdder(),
+    lambda _logger, _method, event: {**tracing.ids(), **event},
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 

@@ -22,6 +22,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.client import _RequestContextManager  # pyright: ignore[reportPrivateUsage]  # the type of session.request()
 from yarl import URL
 
+from sluicegate.core import tracing
 from sluicegate.core.endpoints import EndpointPolicy, parse_address, refusal
 from sluicegate.core.errors import ErrorCode, FatalError, RetriableError, RunError
 from sluicegate.core.resolving import ThreadsResolver
@@ -132,6 +133,7 @@ class Connector:
             ),
             headers={"User-Agent": "Sluicegate", "Accept-Encoding": "identity"},
             skip_auto_headers=("Accept",),
+            trace_configs=tracing.of_client(),
         )
 
     async def aclose(self) -> None:

@@ -18,6 +18,7 @@ from models import job_state
 from models.database import AsyncSession, Database, after_commit
 from models.job_state import JobSignal
 from models.jobs import Job, JobStatus
+from sluicegate.core import tracing
 from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
 from sluicegate.core.logging import bind
@@ -128,6 +129,8 @@ class JobsService:
         **more: Any,
     ) -> Job:
         """A new job in the caller's transaction, delivered and announced after its commit. As `job_state.insert`."""
+        if (trace := tracing.traceparent()) is not None:
+            payload = {**payload, tracing.TRACEPARENT: trace}
         job = await job_state.insert(
             session, namespace_id=namespace_id, job_class=job_class, unicity=unicity, payload=payload,
             created_by=created_by, at=self._clock(), **more,

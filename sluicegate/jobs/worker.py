@@ -19,7 +19,9 @@ from models.database import Database
 from models.job_state import Claim, FencedError
 from models.jobs import JobStatus
 from models.outages import is_outage
+from sluicegate.core import tracing
 from sluicegate.core.errors import FatalError
+from sluicegate.core.logging import bind
 from sluicegate.jobs.announce import Announcer
 from sluicegate.jobs.classes import JobClass, Result
 from sluicegate.jobs.conclude import Conclusion, Finish, HandOver, RetryLater
@@ -93,7 +95,14 @@ class Worker:
             return None
         if claimed is None:
             return None
-        await self._hold(Handle(*claimed, self._announcer))
+        handle = Handle(*claimed, self._announcer)
+        job = handle.job
+        parent = job.payload.get(tracing.TRACEPARENT)
+        with (
+            bind(run_id=job.run_id),
+            tracing.span(job.job_class, "CONSUMER", parent=parent, messaging_message_id=str(job_id)),
+        ):
+            await self._hold(handle)
         return None
 
     def stop_run(self, job_id: int, status: JobStatus) -> None:
