@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sluicegate.events import Hub, Topic
-from sluicegate.events.messages import Message
+from sluicegate.events.messages import Kind, Message
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,8 @@ class Wire:
     async def publish(self, message: str) -> None:
         if self.refuse:
             raise ConnectionError("refused")
-        self.sent.append(message)
+        if f":{Kind.ECHO}:" not in message:
+            self.sent.append(message)
         if self._queue is not None and not self.deaf:
             self._queue.put_nowait(message)
 
