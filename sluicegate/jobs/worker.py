@@ -90,7 +90,7 @@ class Worker:
         except Exception:
             logger.exception("Job %s could not be claimed", job_id)
             await self._pause(self._options.retry.outage)
-            return None
+            return 0.0
         if claimed is None:
             return None
         await self._hold(Handle(*claimed, self._announcer))
