@@ -215,7 +215,8 @@ class Worker:
                     saved = await job_state.save(
                         session, handle.claim, lease_seconds=self._options.lease, at=self._clock()
                     )
-            except FencedError:
+            except FencedError as error:
+                logger.info("Job %s: its run here ends: %s", handle.claim.job_id, error)
                 handle.request_stop(StopReason.LOST, Grace(0.0, self._options.cancel.hard))
                 return
             except Exception:
