@@ -25,8 +25,8 @@ from sluicegate.sync.run import RunHandle
 from tests.support.jobs import PATIENCE_SECONDS, Done, Scripted, jobs_of, make_schema, until_stopped
 
 S = JobStatus
-SLOW_BEATS = WorkerOptions(heartbeat=3600)
-"""What such a worker learns, no heartbeat has told it."""
+SLOW_BEATS = WorkerOptions(lease=7200, heartbeat=3600)
+"""What such a worker learns, neither a heartbeat nor the end of a lease has told it."""
 
 
 @pytest.fixture
