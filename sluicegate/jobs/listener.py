@@ -54,6 +54,8 @@ class Listener:
             except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
                 # Not the error itself: what a driver says of a connection may hold the address.
                 logger.warning("The channel of jobs is not heard: %s", type(error).__name__)
+            except Exception:
+                logger.exception("The channel of jobs is not heard")
             if clock() - began > CHECK_SECONDS:
                 wait = FIRST_WAIT_SECONDS
             await asyncio.sleep(wait)
@@ -74,7 +76,7 @@ class Listener:
                     async with asyncio.timeout(CHECK_SECONDS):
                         await lost.wait()
                 if not lost.is_set():
-                    await connection.execute("")
+                    await connection.execute("SELECT 1")
         finally:
             self._connection = None
             connection.terminate()

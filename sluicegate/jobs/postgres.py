@@ -29,10 +29,10 @@ from pgqueuer.adapters.persistence.qb import QueryBuilderEnvironment, QueryQueue
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.core.qm import QueueManager
 from pgqueuer.domain.errors import RetryRequested
-from pgqueuer.domain.models import Context
+from pgqueuer.domain.models import Context, TracebackRecord
 from pgqueuer.domain.models import Job as Delivery
 from pgqueuer.domain.settings import DBSettings, Durability
-from pgqueuer.domain.types import Channel, QueueEntrypoint, QueueManagerId
+from pgqueuer.domain.types import JOB_STATUS, Channel, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
@@ -142,6 +142,8 @@ class PostgresEngine:
     def stop(self) -> None:
         """No more tickets; those that wait are for others."""
         self._stopped = True
+        if self._queries is not None:
+            self._queries.ending = True
         if self._manager is not None:
             self._manager.shutdown.set()
 
@@ -197,6 +199,7 @@ class _Queries(Queries):
     concurrency: int = 1
     backlog: bool = False
     failing: bool = False
+    ending: bool = False
 
     async def dequeue(
         self,
@@ -214,12 +217,20 @@ class _Queries(Queries):
             if not self.failing:
                 logger.exception("Tickets can't be taken; it is tried again each second")
             self.failing = True
-            await asyncio.sleep(1)
+            await self._pause()
             return []
         if self.failing:
             logger.info("Tickets can be taken again")
         self.failing = False
         return found
+
+    async def log_jobs(self, job_status: list[tuple[Delivery, JOB_STATUS, TracebackRecord | None]]) -> None:
+        try:
+            await super().log_jobs(job_status)
+        except Exception:
+            # PgQueuer logs it and tries again, ten times a second if it may.
+            await self._pause()
+            raise
 
     async def eligible_queued_work(self, entrypoints: list[QueueEntrypoint]) -> int:
         with suppress(Exception):  # `dequeue` tells of it
@@ -237,6 +248,10 @@ class _Queries(Queries):
         with suppress(Exception):  # `dequeue` tells of it
             return await super().queued_work(entrypoints)
         return 0
+
+    async def _pause(self) -> None:
+        if not self.ending:
+            await asyncio.sleep(1)
 
 
 class _Driver(AsyncpgPoolDriver):

@@ -25,8 +25,8 @@ from sluicegate.sync.run import RunHandle
 from tests.support.jobs import PATIENCE_SECONDS, Done, Scripted, jobs_of, make_schema, until_stopped
 
 S = JobStatus
-SLOW_BEATS = WorkerOptions(heartbeat=3600)
-"""What such a worker learns, no heartbeat has told it."""
+SLOW_BEATS = WorkerOptions(lease=7200, heartbeat=3600)
+"""What such a worker learns, neither a heartbeat nor the end of a lease has told it."""
 
 
 @pytest.fixture
@@ -203,6 +203,22 @@ async def test_a_connection_that_is_lost_is_made_again_under_running_jobs(databa
             await job_state.signal(session, running.id, JobSignal.CANCEL, actor=SYSTEM)
             await jobs.service._engine.interrupt(session, running.id)
         await jobs.events.status(running.id, S.CANCELED)
+
+
+async def test_a_connection_that_is_silent_for_long_is_still_heard(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sluicegate.jobs.listener.CHECK_SECONDS", 0.01)
+    scripted = Scripted(until_stopped)
+    async with jobs_of(database, [scripted], options=SLOW_BEATS) as jobs:
+        job = await jobs.enqueue()
+        await scripted.wait_begun()
+        checked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND query = 'SELECT 1'"
+        await until_rows(database, checked, [(1,)])
+        async with database.write(ALL) as session:
+            await job_state.signal(session, job.id, JobSignal.CANCEL, actor=SYSTEM)
+            await jobs.service._engine.interrupt(session, job.id)
+        await jobs.events.status(job.id, S.CANCELED)
 
 
 async def test_a_worker_of_some_classes_leaves_the_tickets_of_others(database: Database) -> None:
