@@ -25,7 +25,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
 from models.base import Scoped
-from models.driver_errors import hide_values
+from models.driver_errors import hide_values, name_lost_connections
 from models.sqlite_driver import driver
 from sluicegate.core.errors import ConfigurationError
 
@@ -78,6 +78,7 @@ class Database:
                 self.url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **options
             )
             hide_values(self._writer.sync_engine)
+            name_lost_connections(self._writer.sync_engine)
         self.delivery_news = asyncio.Event()
         """Set after a commit that wrote messages to webhooks, for whoever delivers them here."""
         kind: dict[str, Any] = {"expire_on_commit": False, "sync_session_class": _ScopedSession}
