@@ -5,7 +5,7 @@ The tables are PgQueuer's, under our prefix; a revision of our migrations makes 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ARRAY, Text, bindparam, func, select, text
@@ -15,6 +15,14 @@ from models.database import NAMES_NAMESPACE, Database
 
 PREFIX = "sluicegate_"
 """Begins the name of each of the queue's tables, of its type, function and channel."""
+
+NAMES: Mapping[str, Any] = {
+    "prefix": PREFIX, "db_schema": None, "channel": f"{PREFIX}ch_pgqueuer", "function": f"{PREFIX}fn_pgqueuer_changed",
+    "statistics_table": f"{PREFIX}pgqueuer_statistics", "queue_status_type": f"{PREFIX}pgqueuer_status",
+    "queue_table": f"{PREFIX}pgqueuer", "queue_table_log": f"{PREFIX}pgqueuer_log",
+    "trigger": f"{PREFIX}tg_pgqueuer_changed", "schedules_table": f"{PREFIX}pgqueuer_schedules", "widen_id": True,
+}  # fmt: skip
+"""PgQueuer's settings, each given: what is not, it takes from the environment, `QUEUE_TABLE` and `CHANNEL` even."""
 
 _OF_SQLALCHEMY = frozenset({"async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func"})
 _PRESENT = text(

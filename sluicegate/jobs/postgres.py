@@ -32,7 +32,7 @@ from pgqueuer.domain.errors import RetryRequested
 from pgqueuer.domain.models import Context, TracebackRecord
 from pgqueuer.domain.models import Job as Delivery
 from pgqueuer.domain.settings import DBSettings, Durability
-from pgqueuer.domain.types import JOB_STATUS, Channel, QueueEntrypoint, QueueManagerId
+from pgqueuer.domain.types import JOB_STATUS, QueueEntrypoint, QueueManagerId
 from pgqueuer.ports.driver import Driver, NotifyCallback
 from pgqueuer.ports.repository import EntrypointExecutionParameter
 
@@ -56,15 +56,7 @@ _POLL = timedelta(seconds=2)
 _BUSY_POLL = timedelta(seconds=0.2)
 _HEARTBEAT = timedelta(seconds=10)
 _TIMES = {"timeout": 10.0, "command_timeout": 30.0}
-_PREFIX = tickets.PREFIX
-# Each name is given: what is not, PgQueuer takes from variables of the environment, `QUEUE_TABLE` and `CHANNEL` even.
-SETTINGS = DBSettings(
-    prefix=_PREFIX, db_schema=None, durability=Durability.balanced, channel=Channel(f"{_PREFIX}ch_pgqueuer"),
-    function=f"{_PREFIX}fn_pgqueuer_changed", statistics_table=f"{_PREFIX}pgqueuer_statistics",
-    queue_status_type=f"{_PREFIX}pgqueuer_status", queue_table=f"{_PREFIX}pgqueuer",
-    queue_table_log=f"{_PREFIX}pgqueuer_log", trigger=f"{_PREFIX}tg_pgqueuer_changed",
-    schedules_table=f"{_PREFIX}pgqueuer_schedules", widen_id=True,
-)  # fmt: skip
+SETTINGS = DBSettings(**tickets.NAMES, durability=Durability.balanced)
 
 
 class PostgresEngine:

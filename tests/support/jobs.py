@@ -43,8 +43,8 @@ async def make_schema(database: Database) -> None:
     """All tables, on PostgreSQL the queue's too."""
     async with database.writer.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
-        for statement in () if database.is_sqlite else QUEUE.STATEMENTS:
-            await connection.exec_driver_sql(statement)
+        if not database.is_sqlite:
+            await connection.run_sync(QUEUE.install)
 
 
 async def make_tenant(database: Database, name: str = "tenant") -> Tenant:
