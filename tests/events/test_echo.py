@@ -163,13 +163,15 @@ async def test_a_lost_backend_says_so_once_and_then_nothing() -> None:
 async def test_of_too_many_missed_rows_everything_is_read() -> None:
     missed = Missed()
     missed.row("counter", 1)
-    await missed.wait(None)
+    assert await missed.wait(None)
     assert missed.take() == {("counter", 1)}
     for number in range(MAX_ROWS + 1):
         missed.row("counter", number)
     assert missed.take() is None
     assert missed.take() == set()
-    await missed.wait(0)
+    assert not await missed.wait(0)
+    missed.everything()
+    assert await missed.wait(0)
     assert missed.take() is None
 
 
