@@ -297,7 +297,11 @@ class Hub:
 
     async def _resync_when_stale(self) -> None:
         while True:
-            await self._missed.wait(None if self.stats.connected else self._poll_seconds)
+            news = await self._missed.wait(None if self.stats.connected else self._poll_seconds)
+            if not news and self.stats.connected:
+                continue  # it came back during the wait, and all was read when it did
+            if not news:
+                self._missed.everything()
             rows = self._missed.take()
             try:
                 if rows is None:

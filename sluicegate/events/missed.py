@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 MAX_ROWS = 1_000
 """Of more rows than this it is not kept which: everything is read."""
@@ -31,13 +30,13 @@ class Missed:
             self._everything = True
         self._alarm.set()
 
-    async def wait(self, seconds: float | None) -> None:
-        """Until there is something. After `seconds` without, everything counts as missed."""
-        with suppress(TimeoutError):
+    async def wait(self, seconds: float | None) -> bool:
+        """Until there is something; False when there is nothing after `seconds`."""
+        try:
             async with asyncio.timeout(seconds):
-                await self._alarm.wait()
-                return
-        self._everything = True
+                return await self._alarm.wait()
+        except TimeoutError:
+            return False
 
     def take(self) -> set[Row] | None:
         """What to read, None for everything; it is forgotten here."""

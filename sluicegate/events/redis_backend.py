@@ -33,7 +33,7 @@ class RedisBackend(ServerBackend):
         (
             (exceptions.NoPermissionError,),
             "The user of SLUICEGATE_EVENTS_URL may not use the event channel.",
-            "Allow it, for example: ACL SETUSER USER &sluicegate +publish +subscribe +unsubscribe +client +select",
+            "Allow it, for example: ACL SETUSER USER &sluicegate +publish +subscribe +client +select",
         ),
         *NETWORK,
         ((exceptions.TimeoutError,), *NO_ANSWER),
