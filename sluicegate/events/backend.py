@@ -1,6 +1,6 @@
 """What the backends for several processes have in common: they deliver, or they say that they are lost.
 
-They plug into broadcaster's extension point. Why its own backends for servers are not used: docs/decisions/0010.
+They plug into broadcaster's extension point. Why its own backends for servers are not used: docs/decisions/0011.
 """
 
 from __future__ import annotations
