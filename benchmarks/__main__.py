@@ -23,6 +23,7 @@ RUNS = (
     ("GraphQL requests", ("graphql",)),
     ("Live deliveries", ("fanout",)),
     ("Schedules", ("schedule",)),
+    ("From a job to its run", ("pickup",)),
 )
 HEAD = """# Measured
 

@@ -25,7 +25,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.util import await_only
 
 from models.base import Scoped
-from models.driver_errors import hide_values
+from models.driver_errors import hide_values, name_lost_connections
 from models.sqlite_driver import driver
 from sluicegate.core.errors import ConfigurationError
 
@@ -44,6 +44,8 @@ NAMES_NAMESPACE: Final = "names_namespace"
 """The execution option of a statement over tables that has the namespace among its own conditions."""
 
 
+POOL_SIZE: Final = 8
+
 SQLITE_PRAGMAS = (
     "busy_timeout=10000", "journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "cache_size=-16384",
 )  # fmt: skip
@@ -56,9 +58,12 @@ def dumps(value: Any) -> str:
 
 
 class Database:
-    """The database behind one URL (`sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`)."""
+    """The database behind one URL (`sqlite+aiosqlite:///…` or `postgresql+asyncpg://…`).
 
-    def __init__(self, url: str | URL, *, pool_size: int = 8) -> None:
+    `pool_size`: the most connections to PostgreSQL.
+    """
+
+    def __init__(self, url: str | URL, *, pool_size: int = POOL_SIZE) -> None:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": json.loads, "pool_timeout": 30}
@@ -73,6 +78,7 @@ class Database:
                 self.url, pool_size=pool_size, max_overflow=0, pool_pre_ping=True, **options
             )
             hide_values(self._writer.sync_engine)
+            name_lost_connections(self._writer.sync_engine)
         self.delivery_news = asyncio.Event()
         """Set after a commit that wrote messages to webhooks, for whoever delivers them here."""
         kind: dict[str, Any] = {"expire_on_commit": False, "sync_session_class": _ScopedSession}

@@ -1,15 +1,17 @@
-"""Takes tenants' values out of what PostgreSQL and its driver say of a statement that failed: it may be logged.
+"""What PostgreSQL and its driver say of a failure, made fit for those who log it and judge it.
 
-`hide_parameters` of SQLAlchemy leaves out what SQLAlchemy itself adds. The driver's own words name the value that it
-could not send, the server's the row that it refused.
+Tenants' values are taken out: `hide_parameters` of SQLAlchemy leaves out what SQLAlchemy itself adds, but the driver's
+own words name the value that it could not send, the server's the row that it refused. And a server that cannot be
+reached is an error of the database like others: the driver raises the bare errors of the socket then.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from sqlalchemy import event
-from sqlalchemy.engine import Engine, ExceptionContext
+from sqlalchemy.engine import Dialect, Engine, ExceptionContext
 
 _VALUES = re.compile(
     # The server's second line: `Key (name)=(…) already exists.`, `Failing row contains (…).`
@@ -32,6 +34,19 @@ def without_values(text: str) -> str:
 def hide_values(engine: Engine) -> None:
     """Has every error of the engine's statements tell what is wrong, and not with which values."""
     event.listen(engine, "handle_error", _hide)
+
+
+def name_lost_connections(engine: Engine) -> None:
+    """Has a server that cannot be reached raise OperationalError, which `models.outages` knows."""
+    event.listen(engine, "do_connect", _connect)
+
+
+def _connect(dialect: Dialect, _record: object, arguments: list[Any], named: dict[str, Any]) -> Any:
+    try:
+        return dialect.connect(*arguments, **named)
+    except OSError as error:
+        dbapi: Any = dialect.loaded_dbapi
+        raise dbapi.OperationalError(f"The server cannot be reached: {type(error).__name__}") from error
 
 
 def _hide(context: ExceptionContext) -> None:

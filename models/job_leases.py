@@ -21,10 +21,12 @@ _OF_STORAGE = 100
 
 
 class DueJob(NamedTuple):
-    """A job that wants a ticket."""
+    """A job that wants a ticket. `fence`: of its last attempt; the next one has a ticket of its own."""
 
     id: int
     priority: int
+    job_class: str
+    fence: int
 
 
 class Due(NamedTuple):
@@ -46,7 +48,7 @@ async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> Due:
     urgency = (case((Job.status == JobStatus.QUEUED, 1), else_=0), Job.priority.desc(), Job.id)
     place = func.row_number().over(partition_by=func.coalesce(Job.storage_id, -Job.id), order_by=urgency)
     ranked = (
-        select(Job.id, Job.priority, Job.status, *SCOPE, place.label("place"))
+        select(Job.id, Job.priority, Job.job_class, Job.fence, Job.status, *SCOPE, place.label("place"))
         .where(UNFINISHED_SQL)
         .where(or_(and_(Job.status == JobStatus.QUEUED, due), and_(Job.status == JobStatus.IN_PROGRESS, lapsed)))
         .subquery()
@@ -60,10 +62,10 @@ async def due_jobs(session: AsyncSession, *, at: datetime, limit: int) -> Due:
         for row in rows:
             if len(found) == limit:
                 return Due(found, waiting)
-            if row.status == JobStatus.QUEUED and not taken.take(scope_of(*row[3:-1])):
+            if row.status == JobStatus.QUEUED and not taken.take(scope_of(*row[5:-1])):
                 waiting = True
             else:
-                found.append(DueJob(row.id, row.priority))
+                found.append(DueJob(row.id, row.priority, row.job_class, row.fence))
         seen += len(rows)
         if len(rows) < page or len(found) == limit:
             break

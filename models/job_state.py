@@ -32,8 +32,8 @@ __all__ = [
 ]  # fmt: skip
 
 _JOB = cast("Table", Job.__table__)
-LEASE_SECONDS = 15.0
-"""How long a run may be silent before another worker takes its job."""
+LEASE_SECONDS = 12.0
+"""How long a run may be silent before another worker takes its job: three heartbeats, and work goes on within 15 s."""
 MAX_INTERRUPTIONS = 5
 """How often in a row a run may end without a word and without progress before its job fails: it may be what kills."""
 _FINISHES = {

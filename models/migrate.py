@@ -37,6 +37,12 @@ async def state(database: Database) -> SchemaState:
         return await connection.run_sync(_state)
 
 
+async def require(database: Database) -> None:
+    """Raises ConfigurationError when the schema is not this version's; changes nothing."""
+    if not (await state(database)).up_to_date:
+        raise ConfigurationError("The database's schema is not this version's.", hint="Run: sluicegate migrate")
+
+
 async def upgrade(database: Database) -> SchemaState:
     """Brings the schema to this version's and returns the state before. A second process waits, then finds it done.
 

@@ -15,7 +15,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SLUICEGATE_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     database_url: str | None = Field(default=None, description="postgresql://… ; none: SQLite in the data directory")
-    events_url: str = Field(default="memory://", description="The event channel")
+    events_url: str = Field(
+        default="memory://", description="The event channel: memory://, redis://… or postgresql://…"
+    )
     data_dir: Path = Field(default=Path("sluicegate-data"), description="SQLite, the secret key, exported files")
     bootstrap_key: SecretStr | None = Field(default=None, description="The first admin key, given rather than made")
     secret_key: SecretStr | None = Field(default=None, description="Fernet keys, comma separated, newest first")

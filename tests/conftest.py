@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.support.moto_server import MotoServer
     from tests.support.postgres import PostgresServer
     from tests.support.seaweed import SeaweedServer
+    from tests.support.valkey import ValkeyServer
 
 
 @pytest.fixture(scope="session")
@@ -68,4 +69,13 @@ def seaweed() -> "Iterator[SeaweedServer]":
     from tests.support.seaweed import SeaweedServer
 
     with SeaweedServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> "Iterator[ValkeyServer]":
+    """A real Valkey. A test that stops the server starts one of its own instead (`tests.support.valkey`)."""
+    from tests.support.valkey import ValkeyServer
+
+    with ValkeyServer() as server:
         yield server

@@ -73,6 +73,7 @@ class _State(Collector):
             ("delivered", "States that readers took.", hub.delivered),
             ("coalesced", "States that a newer one replaced before they were taken.", hub.coalesced),
             ("malformed", "Messages that could not be read.", hub.malformed),
+            ("reconnects", "Times that the channel was heard again after it was lost.", hub.reconnects),
             ("resyncs", "Times that the watched rows were read again.", hub.resyncs),
         ):
             yield CounterMetricFamily(f"sluicegate_hub_{name}", text, value=value)

@@ -12,7 +12,7 @@ from starlette.middleware.cors import CORSMiddleware
 from gql import content, http, outcomes
 from sluicegate.app import health
 from sluicegate.app.middleware import Observe
-from sluicegate.app.parts import running
+from sluicegate.app.parts import Gateway, running
 from sluicegate.settings import Settings
 
 
@@ -37,6 +37,13 @@ def create_app(settings: Settings, *, worker: bool = True) -> Starlette:
             yield
 
     return Starlette(lifespan=lifespan, middleware=[Middleware(Observe), *_cors(settings)])
+
+
+def create_worker_app(gateway: Gateway) -> Starlette:
+    """What a worker without an API answers: the routes of operators alone."""
+    app = Starlette(routes=health.routes(gateway), middleware=[Middleware(Observe)])
+    app.state.gateway = gateway
+    return app
 
 
 def _cors(settings: Settings) -> list[Middleware]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from models import migrate, sealing
-from models.database import ALL, Database
+from models.database import ALL, POOL_SIZE, Database
 from resolvers import live
 from resolvers.keys import KeyRing
 from resolvers.operator_keys import ensure_bootstrap_key
@@ -29,6 +29,9 @@ from sluicegate.settings import Settings
 from sluicegate.sync.services import SyncServices
 from sluicegate.webhooks.delivery import Deliverer
 
+_BESIDE_RUNS = 4
+"""PostgreSQL connections for what a process does beside its runs, which may each want one at a time."""
+
 
 @dataclass(slots=True)
 class Gateway:
@@ -45,8 +48,12 @@ class Gateway:
 
 
 @asynccontextmanager
-async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[Gateway]:
-    """Starts every part. `worker`: also run jobs in this process.
+async def running(
+    settings: Settings, *, worker: bool = True, serves: bool = True, only: Collection[str] | None = None
+) -> AsyncGenerator[Gateway]:
+    """Starts every part. `worker`: also run jobs in this process; `only`: those of these classes.
+
+    `serves`: it is a gateway, which brings the schema up to date and makes the first key; else both must be there.
 
     Raises ConfigurationError, before anything outside is touched that a next start would not find in order.
     """
@@ -58,9 +65,13 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
         embedded = uses_sqlite(settings)
         if embedded:
             stack.enter_context(directory)
-        database = Database(settings.database_url or directory.make_database())
+        pool_size = max(POOL_SIZE, settings.worker_concurrency + _BESIDE_RUNS) if worker else POOL_SIZE
+        database = Database(settings.database_url or directory.make_database(), pool_size=pool_size)
         stack.push_async_callback(database.close)
-        await migrate.upgrade(database)
+        if serves:
+            await migrate.upgrade(database)
+        else:
+            await migrate.require(database)
         secrets = await open_secrets(settings, directory, database)
         connector = await stack.enter_async_context(Connector(settings.allowed_endpoints))
         hub = Hub(settings.events_url, live.topics(database))
@@ -81,11 +92,11 @@ async def running(settings: Settings, *, worker: bool = True) -> AsyncGenerator[
         # Connections of its own: receivers that don't answer must not take those of syncs.
         to_webhooks = await stack.enter_async_context(Connector(settings.allowed_endpoints))
         webhooks = Deliverer(database, secrets, to_webhooks)
-        jobs = JobsService(database, hub, classes, settings, loops={"webhooks": webhooks.run})
+        jobs = JobsService(database, hub, classes, settings, only=only, loops={"webhooks": webhooks.run})
         jobs.watch_sources(sync.open_provider)
         keys = KeyRing()
         stack.push_async_callback(keys.close)
-        first_key = await ensure_bootstrap_key(database, settings)
+        first_key = await ensure_bootstrap_key(database, settings) if serves else None
         if worker:
             await jobs.start()
             stack.push_async_callback(jobs.close)

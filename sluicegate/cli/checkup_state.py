@@ -16,6 +16,7 @@ from sluicegate.core.crypto import SecretBox
 from sluicegate.core.datadir import DATABASE_FILE, DataDirectory, split_keys
 from sluicegate.core.endpoints import EndpointPolicy
 from sluicegate.events.channel import open_channel
+from sluicegate.events.echo import Echo
 from sluicegate.settings import Settings
 
 _SECONDS = 5.0
@@ -93,7 +94,7 @@ async def secret_key(settings: Settings) -> AsyncGenerator[Finding]:
 async def events(settings: Settings) -> AsyncGenerator[Finding]:
     """Sends a message through the channel and waits for it."""
     channel = open_channel(settings.events_url)
-    text = "*:0:0:r:"
+    text = Echo().next().encoded()  # which every process of the installation ignores
     try:
         async with asyncio.timeout(_SECONDS), channel.subscribe() as messages:
             await channel.publish(text)
@@ -104,6 +105,12 @@ async def events(settings: Settings) -> AsyncGenerator[Finding]:
         yield bad("events", f"A message did not come back within {_SECONDS:.0f} s.", "Check SLUICEGATE_EVENTS_URL.")
         return
     yield good("events", "A message went through the channel and came back.")
+    if channel.local and not uses_sqlite(settings):
+        yield warning(
+            "events",
+            "Updates of other processes on this database are not shown live.",
+            "With more than one process set SLUICEGATE_EVENTS_URL, to the PostgreSQL itself or to a Redis.",
+        )
 
 
 def reach(settings: Settings) -> Iterator[Finding]:

@@ -65,6 +65,26 @@ def serve(
 
 
 @app.command()
+def worker(
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Jobs at a time; SLUICEGATE_WORKER_CONCURRENCY otherwise.")
+    ] = None,
+    job_class: Annotated[
+        list[str] | None, typer.Option("--job-class", metavar="NAME", help="Run jobs of this class alone; repeatable.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="The address of --port.")] = "127.0.0.1",
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Answer /healthz, /readyz and /metrics there; 0 takes one that is free."),
+    ] = None,
+) -> None:
+    """Run jobs beside gateways on the same PostgreSQL until told to end."""
+    from sluicegate.cli.worker import worker as command
+
+    command(concurrency=concurrency, job_classes=job_class, host=host, port=port)
+
+
+@app.command()
 def migrate(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Bring the database's schema to this version's. Does nothing when it is."""
     from sluicegate.cli.database import migrate as command

@@ -77,8 +77,8 @@ async def open_database(settings: Settings) -> AsyncGenerator[Database]:
             with directory:
                 directory.make_database()
                 await migrate.upgrade(database)
-        elif not (await migrate.state(database)).up_to_date:
-            raise ConfigurationError("The database's schema is not this version's.", hint="Run: sluicegate migrate")
+        else:
+            await migrate.require(database)
         yield database
     finally:
         await database.close()

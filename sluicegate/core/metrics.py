@@ -65,3 +65,18 @@ SCHEDULE_LAG_SECONDS = Histogram(
     buckets=(0.01, 0.1, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3600.0),
     registry=REGISTRY,
 )
+
+EVENTS_DROPPED = Counter(
+    "sluicegate_hub_dropped",
+    "Messages that were given up for one that asks everybody to read the rows.",
+    ("direction",),
+    registry=REGISTRY,
+)
+"""`direction`: outgoing (they waited for the channel) or incoming (they waited for this process)."""
+
+EVENTS_ECHO_SECONDS = Histogram(
+    "sluicegate_hub_echo_seconds",
+    "Time from the publication of an echo to its return through the event channel.",
+    buckets=_FAST,
+    registry=REGISTRY,
+)

@@ -2,7 +2,8 @@
 
 Three tasks for the life of the hub. The sender publishes from the outbox. The receiver holds the one subscription and
 routes without waiting for anything, so that nothing piles up behind it. The resyncer reads the rows of the watched keys
-when messages may have been lost, and again and again while the channel is down.
+when messages may have been lost, and again and again while the channel is down. A channel to other processes must prove
+itself: an echo that does not come back in time counts as a lost connection.
 """
 
 from __future__ import annotations
@@ -10,13 +11,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Coroutine, Iterable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
+from sluicegate.core.errors import SluicegateError
 from sluicegate.events.channel import Channel, open_channel
+from sluicegate.events.echo import ECHO_SECONDS, Echo
 from sluicegate.events.lists import ListSource, ListWatch
 from sluicegate.events.messages import RESYNC, Kind, Message, Topic, Update, dumps, parse
+from sluicegate.events.missed import Missed
 from sluicegate.events.outbox import Outbox
 from sluicegate.events.watch import End, HubStats, Watch
 
@@ -43,6 +47,7 @@ class Hub:
         *,
         opener: Callable[[str], Channel] = open_channel,
         poll_seconds: float = POLL_SECONDS,
+        echo_seconds: float = ECHO_SECONDS,
     ) -> None:
         self.stats = HubStats()
         self._channel = opener(channel_url)
@@ -53,7 +58,9 @@ class Hub:
         self._outbox = Outbox()
         self._outgoing = asyncio.Event()
         self._sent = asyncio.Event()
-        self._stale = asyncio.Event()
+        self._missed = Missed()
+        self._echo = Echo(echo_seconds)
+        self._trouble: str | None = None
         self._subscribed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -157,15 +164,19 @@ class Hub:
             if watches:
                 await self._reread(self._topics[topic], number, watches)
 
-    async def _reread(self, topic: Topic[Any], number: int, watches: Sequence[Watch[Any]] | set[Watch[Any]]) -> None:
+    async def _reread(
+        self,
+        topic: Topic[Any],
+        number: int,
+        watches: Collection[Watch[Any]],
+        lists: Collection[ListWatch[Any]] = (),
+    ) -> None:
         row = await topic.read(number)
         if row is None:
-            for watch in watches:
-                watch.finish(End.DELETED)
-            return
-        update = Update(row.revision, row, last=topic.is_last(row), decode=topic.decode)
-        for watch in watches:
-            watch.offer(update)
+            _delete(number, watches, lists)
+        else:
+            update = Update(row.revision, row, last=topic.is_last(row), decode=topic.decode)
+            _offer(number, update, watches, lists)
 
     def _unheard(self, topic: str, number: int) -> bool:
         if not self._tasks:
@@ -200,9 +211,10 @@ class Hub:
             while self._outbox:
                 message = self._outbox.take()
                 try:
-                    await self._channel.publish(message.encoded())
-                except Exception:
-                    logger.warning("An event could not be published; it is tried again.", exc_info=True)
+                    await self._publish(message)
+                except Exception as error:  # noqa: BLE001 - it is told, and tried again
+                    if self.stats.connected:  # if not, the receiver tells
+                        self._tell(error)
                     self._outbox.put_back(message)
                     await asyncio.sleep(self._pause())
                 sent += 1
@@ -210,20 +222,47 @@ class Hub:
                     await asyncio.sleep(0)
             self._sent.set()
 
+    async def _publish(self, message: Message) -> None:
+        async with asyncio.timeout(self._echo.patience):
+            await self._channel.publish(message.encoded())
+
     async def _receive(self) -> None:
         while True:
             try:
                 async with self._channel.subscribe() as messages:
-                    self.stats.connected = True
-                    self._stale.set()  # what was published while nobody listened is in the rows
-                    self._subscribed.set()
-                    await self._route_all(messages)
-                logger.warning("The event channel ended; subscribing again.")
-            except Exception:
-                logger.warning("The event channel failed; subscribing again.", exc_info=True)
+                    self._missed.everything()  # what was published while nobody listened is in the rows
+                    if self._channel.local:
+                        self._connected()
+                        await self._route_all(messages)
+                    else:
+                        await _first_of(self._route_all(messages), self._echo.prove(self._publish, self._connected))
+                self._tell(None)
+            except Exception as error:  # noqa: BLE001 - it is told, and tried again
+                self._tell(error)
             self.stats.connected = False
-            self._stale.set()
+            self._missed.everything()
             await asyncio.sleep(self._pause())
+
+    def _connected(self) -> None:
+        if self.stats.connected:
+            return
+        self.stats.connected = True
+        if self._subscribed.is_set():
+            self.stats.reconnects += 1
+        if self._trouble is not None:
+            logger.info("The event channel is heard again.")
+            self._trouble = None
+        self._subscribed.set()
+
+    def _tell(self, error: Exception | None) -> None:
+        """Logs what is wrong with the channel, once until it is something else or over."""
+        what = "It ended." if error is None else str(error) or f"{type(error).__name__}."
+        if what != self._trouble:
+            # Of an error of ours the message says it; one that nobody thought of needs its traceback.
+            shown = None if isinstance(error, (SluicegateError, TimeoutError)) else error
+            text = "The event channel failed; until it is heard again the watched rows are read. %s"
+            logger.warning(text, what, exc_info=shown)
+        self._trouble = what
 
     async def _route_all(self, messages: AsyncIterator[str]) -> None:
         async for text in messages:
@@ -233,10 +272,13 @@ class Hub:
                 self.stats.malformed += 1
 
     def _route(self, message: Message) -> None:
+        if message.kind is Kind.ECHO:
+            self._echo.hear(message.body)
+            return
         self.stats.received += 1
         if message.kind is Kind.RESYNC:
             if message.topic == RESYNC.topic:
-                self._stale.set()
+                self._missed.everything()
             concerned = (each for each in self._lists.get(message.topic, ()) if each.concerns(message.id))
             _lose(concerned)
             return
@@ -245,36 +287,71 @@ class Hub:
         if not watches and not lists:
             return
         if message.kind is Kind.DELETED:
-            for watch in watches:
-                watch.finish(End.DELETED)
-            for watch in lists:
-                watch.offer(message.id, None)
-            return
-        decode = self._topics[message.topic].decode
-        update = Update(message.revision, message.body, last=message.kind is Kind.LAST, decode=decode)
-        for watch in watches:
-            watch.offer(update)
-        for watch in lists:
-            watch.offer(message.id, update)
+            _delete(message.id, watches, lists)
+        elif not message.body:
+            self._missed.row(message.topic, message.id)
+        else:
+            decode = self._topics[message.topic].decode
+            update = Update(message.revision, message.body, last=message.kind is Kind.LAST, decode=decode)
+            _offer(message.id, update, watches, lists)
 
     async def _resync_when_stale(self) -> None:
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(None if self.stats.connected else self._poll_seconds):
-                    await self._stale.wait()
-            self._stale.clear()
+            news = await self._missed.wait(None if self.stats.connected else self._poll_seconds)
+            if not news and self.stats.connected:
+                continue  # it came back during the wait, and all was read when it did
+            if not news:
+                self._missed.everything()
+            rows = self._missed.take()
             try:
-                await self.resync()
+                if rows is None:
+                    await self.resync()
+                else:
+                    await self._reread_all(rows)
             except Exception:
                 logger.warning("The watched rows could not be read; they are read again.", exc_info=True)
-                self._stale.set()
+                self._missed.everything()
                 await asyncio.sleep(self._pause())
+
+    async def _reread_all(self, rows: Iterable[tuple[str, int]]) -> None:
+        for topic, number in rows:
+            watches = self._watches.get((topic, number), ())
+            lists = self._lists.get(topic, ())
+            if watches or lists:
+                await self._reread(self._topics[topic], number, watches, lists)
 
     def _pause(self) -> float:
         # Between half and the whole: processes that lost the same channel do not all return in the same moment.
         return self._poll_seconds * random.uniform(0.5, 1)  # noqa: S311  # not a secret
 
 
+def _offer(number: int, update: Update[Any], watches: Iterable[Watch[Any]], lists: Iterable[ListWatch[Any]]) -> None:
+    for watch in watches:
+        watch.offer(update)
+    for watch in lists:
+        watch.offer(number, update)
+
+
+def _delete(number: int, watches: Iterable[Watch[Any]], lists: Iterable[ListWatch[Any]]) -> None:
+    for watch in watches:
+        watch.finish(End.DELETED)
+    for watch in lists:
+        watch.offer(number, None)
+
+
 def _lose(lists: Iterable[ListWatch[Any]]) -> None:
     for watch in lists:
         watch.lose()
+
+
+async def _first_of(*works: Coroutine[Any, Any, None]) -> None:
+    """Until one of them ends; the others are canceled. Raises what that one raised."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -1,7 +1,7 @@
 """What travels over the channel: a short header to route by, and the whole state as JSON.
 
-Format: `topic:id:revision:kind:json`. A process in which nobody watches `topic:id` reads the header alone. It is text
-and not bytes because PostgreSQL's NOTIFY carries text.
+Format: `topic:id:revision:kind:json`. Without the JSON, a state says only that the row has changed. A process in which
+nobody watches `topic:id` reads the header alone. It is text and not bytes because PostgreSQL's NOTIFY carries text.
 """
 
 from __future__ import annotations
@@ -47,6 +47,7 @@ class Kind(StrEnum):
     LAST = "f"
     DELETED = "d"
     RESYNC = "r"
+    ECHO = "e"
 
 
 class Message(NamedTuple):
@@ -71,6 +72,15 @@ def parse(text: str) -> Message:
     """The message of a text. Raises ValueError when it is none, for example one of a version to come."""
     topic, number, revision, kind, body = text.split(":", 4)
     return Message(topic, int(number), int(revision), Kind(kind), body)
+
+
+def without_body(text: str) -> str:
+    """The message without its state, for a channel that cannot carry it: who watches the row reads it instead.
+
+    A text that is no message becomes RESYNC.
+    """
+    parts = text.split(":", 4)
+    return ":".join((*parts[:4], "")) if len(parts) == 5 else RESYNC.encoded()
 
 
 def dumps(values: dict[str, Any]) -> str:

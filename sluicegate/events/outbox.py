@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sluicegate.core.metrics import EVENTS_DROPPED
 from sluicegate.events.messages import RESYNC, Kind, Message
 
 MAX_MESSAGES = 10_000
@@ -31,6 +32,7 @@ class Outbox:
                 return
             del self._waiting[slot]
         elif len(self._waiting) >= self._limit:
+            EVENTS_DROPPED.labels("outgoing").inc(len(self._waiting) + 1)
             self._waiting.clear()
             self._waiting[RESYNC.topic, RESYNC.id, RESYNC.kind] = RESYNC
             return

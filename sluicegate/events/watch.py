@@ -25,7 +25,8 @@ class End(StrEnum):
 class HubStats:
     """Counters for metrics since the hub was made; `watchers`, `keys` and `connected` are of this moment.
 
-    `delivered`: states that readers took; `coalesced`: states that a newer one replaced before they were taken.
+    `delivered`: states that readers took; `coalesced`: states that a newer one replaced before they were taken;
+    `reconnects`: times that the channel was heard again after it was lost.
     """
 
     watchers: int = 0
@@ -37,6 +38,7 @@ class HubStats:
     delivered: int = 0
     coalesced: int = 0
     resyncs: int = 0
+    reconnects: int = 0
 
 
 class Watch(Generic[StateT]):

@@ -23,7 +23,7 @@ from pgqueuer.domain.types import JobId
 from models.database import AsyncSession, after_commit
 from models.job_leases import DueJob
 from models.jobs import Job
-from sluicegate.jobs.engine import Handler
+from sluicegate.jobs.engine import Handler, due
 
 CLEAR_LOG_SECONDS = 60.0
 _ENTRYPOINT = "job"
@@ -55,11 +55,11 @@ class EmbeddedEngine:
 
     async def enqueue(self, session: AsyncSession, job: Job) -> None:
         """A ticket after the commit; where there is no room, the ticker's."""
-        after_commit(session, partial(self.deliver, [DueJob(job.id, job.priority)]))
+        after_commit(session, partial(self.deliver, [due(job)]))
 
-    async def deliver(self, due: Sequence[DueJob]) -> None:
+    async def deliver(self, jobs: Sequence[DueJob]) -> None:
         """Tickets for these jobs; a more urgent one takes the place of the least urgent that waits."""
-        for job in due:
+        for job in jobs:
             queries = self._queries
             if queries is None or self._stop.is_set():
                 return
@@ -69,10 +69,9 @@ class EmbeddedEngine:
             ticket = self._tickets[job.id] = _Ticket(JobId(0), job.priority)
             ticket.id = (await queries.enqueue(_ENTRYPOINT, str(job.id).encode(), job.priority))[0]
 
-    async def cancel(self, job_id: int) -> None:
+    async def interrupt(self, session: AsyncSession, job_id: int) -> None:
         """The run is in this process, if anywhere."""
-        if self._handler is not None:
-            self._handler.interrupt(job_id)
+        after_commit(session, partial(self._interrupt, job_id))
 
     async def run(self, handler: Handler) -> None:
         """Delivers until `stop`. A new run after a failed one begins with no tickets: the ticker writes them anew."""
@@ -101,6 +100,10 @@ class EmbeddedEngine:
     def stop(self) -> None:
         """No more tickets; those that wait are dropped with the process, their rows stay QUEUED."""
         self._stop.set()
+
+    async def _interrupt(self, job_id: int) -> None:
+        if self._handler is not None:
+            self._handler.interrupt(job_id)
 
     async def _dispatch(self, handler: Handler, delivery: Delivery, context: Context) -> None:
         assert delivery.payload is not None

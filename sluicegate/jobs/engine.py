@@ -1,7 +1,8 @@
 """What a task engine has to do, and all that the rest knows of one.
 
 The job row is the truth; a ticket delivers its id to a worker, no more. Tickets may be lost or come twice: the claim
-decides who runs a job, and the ticker writes new tickets for rows that lack one. Engines: `embedded` (in memory).
+decides who runs a job, and the ticker writes new tickets for rows that lack one. Engines: `embedded` (in memory) and
+`postgres` (in the database, for any number of processes).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Handler(Protocol):
         ...
 
     def interrupt(self, job_id: int) -> None:
-        """A cancel of the job was asked for: look at its row at once."""
+        """Something was asked of the job: look at its row at once."""
         ...
 
 
@@ -41,12 +42,15 @@ class Engine(Protocol):
         """A ticket for a job that this session makes QUEUED: in its transaction, or after its commit."""
         ...
 
-    async def deliver(self, due: Sequence[DueJob]) -> None:
+    async def deliver(self, jobs: Sequence[DueJob]) -> None:
         """Sees to it that these jobs have tickets, as far as there is room."""
         ...
 
-    async def cancel(self, job_id: int) -> None:
-        """Interrupts the job wherever it runs. Only makes it quicker: the heartbeat learns of a cancel too."""
+    async def interrupt(self, session: AsyncSession, job_id: int) -> None:
+        """After the session's commit, has the job's run look at its row, wherever it runs.
+
+        Only makes it quicker: the heartbeat learns what was asked for too.
+        """
         ...
 
     async def run(self, handler: Handler) -> None:
@@ -56,3 +60,8 @@ class Engine(Protocol):
     def stop(self) -> None:
         """No more tickets."""
         ...
+
+
+def due(job: Job) -> DueJob:
+    """The row as what it has to be delivered by."""
+    return DueJob(job.id, job.priority, job.job_class, job.fence)

@@ -23,16 +23,23 @@ LOOK_SECONDS = 30.0
 class Schedule:
     """Safe beside those of other processes: each configuration's run is started by one of them.
 
-    `started` is called after a commit that made jobs.
+    `started` is called after a commit that made jobs. `look_seconds`: the longest sleep.
     """
 
     def __init__(
-        self, database: Database, announcer: Announcer, *, started: Callable[[], None], clock: Callable[[], datetime]
+        self,
+        database: Database,
+        announcer: Announcer,
+        *,
+        started: Callable[[], None],
+        clock: Callable[[], datetime],
+        look_seconds: float = LOOK_SECONDS,
     ) -> None:
         self._database = database
         self._announcer = announcer
         self._started = started
         self._clock = clock
+        self._look_seconds = look_seconds
         self._wake = asyncio.Event()
         self._noticed: datetime | None = None
         self._asleep_until: datetime | None = None
@@ -54,7 +61,7 @@ class Schedule:
             following = await self.tick(self._clock())
             # Between the tick's last look and now: nothing is awaited from here to the sleep.
             until = min(filter(None, (following, self._noticed)), default=None)
-            wait = LOOK_SECONDS
+            wait = self._look_seconds
             if until is not None:
                 wait = min(wait, max(0.0, (until - self._clock()).total_seconds()) + 0.001)
             self._asleep_until = self._clock() + timedelta(seconds=wait)

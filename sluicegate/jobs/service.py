@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 import uuid
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,12 +21,14 @@ from models.jobs import Job, JobStatus
 from sluicegate.core import tracing
 from sluicegate.core.actors import Actor
 from sluicegate.core.clock import now
+from sluicegate.core.errors import ConfigurationError
 from sluicegate.core.logging import bind
 from sluicegate.jobs.announce import Announcer, Publisher
 from sluicegate.jobs.classes import JobClass, registry
 from sluicegate.jobs.embedded import EmbeddedEngine
 from sluicegate.jobs.engine import Engine
 from sluicegate.jobs.handle import Grace
+from sluicegate.jobs.postgres import PostgresEngine
 from sluicegate.jobs.reconcile import Reconciler
 from sluicegate.jobs.schedule import Schedule
 from sluicegate.jobs.source_watch import Opener, SourceWatch
@@ -37,6 +39,8 @@ from sluicegate.settings import Settings
 logger = logging.getLogger(__name__)
 
 RECONCILE_SECONDS = 30.0
+SHARED_LOOK_SECONDS = 5.0
+"""The longest sleep where other processes change rows too: less than a lease, so that its end is known before."""
 DRAIN_SECONDS = 8.0
 LOOK_GAP_SECONDS = 0.02
 """Between two looks at the rows, which cost most where many jobs wait."""
@@ -57,6 +61,8 @@ class JobsService:
     """Enqueues and signals jobs; between `start` and `close` also runs them.
 
     `exclusive`: no other process can run jobs of this database, so every lease is void at start; so on SQLite.
+    `only`: the job classes that are run here where other processes run jobs too; None: all. Raises ConfigurationError
+    for a name that is none.
     `loops`: what else a worker does all the time, by its name; it ends by being canceled, within a second.
     """
 
@@ -68,6 +74,7 @@ class JobsService:
         settings: Settings,
         *,
         exclusive: bool | None = None,
+        only: Collection[str] | None = None,
         engine: Engine | None = None,
         loops: Mapping[str, Loop] | None = None,
         clock: Callable[[], datetime] = now,
@@ -75,13 +82,13 @@ class JobsService:
     ) -> None:
         self.worker_id = f"{platform.node()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._exclusive = database.is_sqlite if exclusive is None else exclusive
-        self._engine: Engine = engine or EmbeddedEngine(settings.worker_concurrency)
         self._database = database
         self._sources: SourceWatch | None = None
         self._clock = clock
         self._loops = dict(loops or {})
         self._announcer = Announcer(publisher)
         self._classes = registry(classes)
+        self._engine: Engine = engine or self._new_engine(settings.worker_concurrency, only)
         self._worker = Worker(
             database, self._announcer, self._classes,
             worker_id=self.worker_id, clock=clock, options=options or WorkerOptions(),
@@ -90,7 +97,10 @@ class JobsService:
             database, self._announcer, self._engine, retention_days=settings.job_retention_days
         )
         self._wake = asyncio.Event()
-        self._schedule = Schedule(database, self._announcer, started=self._wake.set, clock=clock)
+        self._look_seconds = RECONCILE_SECONDS if self._exclusive else SHARED_LOOK_SECONDS
+        self._schedule = Schedule(
+            database, self._announcer, started=self._wake.set, clock=clock, look_seconds=self._look_seconds
+        )
         self._announcer.watch_configs(self._schedule.notice)
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = asyncio.Event()
@@ -152,7 +162,7 @@ class JobsService:
         job = await job_state.unlock(session, job_id, reason=reason, actor=actor, at=self._clock())
         logger.info("Job %s: unlocked by %s %s: %s", job_id, actor.kind, actor.name, job.status)
         await self._changed(session, job)
-        after_commit(session, partial(self._interrupt, job_id))
+        await self._engine.interrupt(session, job_id)
         return job
 
     def announce(self, session: AsyncSession) -> None:
@@ -201,23 +211,40 @@ class JobsService:
             logger.error("Jobs did not end within %s s; they go on from their checkpoints after the next start", within)
             engine.cancel()
         await asyncio.wait(tasks, timeout=1.0)
+        if not self._database.is_sqlite:
+            await self._pass_on()
+
+    def _new_engine(self, concurrency: int, only: Collection[str] | None) -> Engine:
+        unknown = sorted(set(only or ()) - set(self._classes))
+        if unknown:
+            raise ConfigurationError(
+                f"There is no job class {unknown[0]}.", hint=f"There are: {', '.join(sorted(self._classes))}."
+            )
+        if self._database.is_sqlite:
+            return EmbeddedEngine(concurrency)
+        return PostgresEngine(self._database, self._classes.keys(), concurrency, only=only)
+
+    async def _pass_on(self) -> None:
+        """Other processes are to learn at once of what this one handed over; they would look soon anyway."""
+        try:
+            async with asyncio.timeout(1):
+                await self._reconciler.tick(self._clock())
+        except Exception:
+            logger.warning("No tickets were written for what was handed over", exc_info=True)
 
     async def _changed(self, session: AsyncSession, job: Job) -> None:
         self._announcer.announce(session)
-        if job.status == JobStatus.QUEUED:
+        status = JobStatus(job.status)
+        if status == JobStatus.QUEUED:
             await self._engine.enqueue(session, job)
-        after_commit(session, partial(self._obey, job.id, JobStatus(job.status)))
-
-    async def _interrupt(self, job_id: int) -> None:
-        # A run of this process learns at once that its lease is gone.
-        self._worker.interrupt(job_id)
+        # CANCELED may have been PAUSED with a run that has not stopped yet.
+        if status in {JobStatus.CANCELING, JobStatus.PAUSED, JobStatus.CANCELED}:
+            await self._engine.interrupt(session, job.id)
+        after_commit(session, partial(self._obey, job.id, status))
 
     async def _obey(self, job_id: int, status: JobStatus) -> None:
         self._wake.set()
-        # CANCELED may have been PAUSED with a run that has not stopped yet.
-        if status in {JobStatus.CANCELING, JobStatus.PAUSED, JobStatus.CANCELED}:
-            self._worker.stop_run(job_id, status)
-            await self._engine.cancel(job_id)
+        self._worker.stop_run(job_id, status)
 
     async def _run_engine(self) -> None:
         await self._engine.run(_Waking(self._worker, self._room))
@@ -228,13 +255,13 @@ class JobsService:
             self._wake.set()
 
     async def _look(self) -> None:
-        """The ticker: a look at the rows whenever something ends, comes due or was asked for, and every 30 s."""
+        """The ticker: a look at the rows whenever something ends, comes due or was asked for, and now and then."""
         while True:
             self._wake.clear()
             at = self._clock()
             following = await self._reconciler.tick(at)
             self._last_look = asyncio.get_running_loop().time()
-            wait = RECONCILE_SECONDS
+            wait = self._look_seconds
             if following is not None:
                 wait = min(wait, max(0.0, (following - self._clock()).total_seconds()) + 0.001)
             with suppress(TimeoutError):

@@ -92,7 +92,7 @@ class Worker:
         except Exception:
             logger.exception("Job %s could not be claimed", job_id)
             await self._pause(self._options.retry.outage)
-            return None
+            return 0.0
         if claimed is None:
             return None
         handle = Handle(*claimed, self._announcer)
@@ -224,7 +224,8 @@ class Worker:
                     saved = await job_state.save(
                         session, handle.claim, lease_seconds=self._options.lease, at=self._clock()
                     )
-            except FencedError:
+            except FencedError as error:
+                logger.info("Job %s: its run here ends: %s", handle.claim.job_id, error)
                 handle.request_stop(StopReason.LOST, Grace(0.0, self._options.cancel.hard))
                 return
             except Exception:

@@ -11,6 +11,8 @@ import pytest
 
 from sluicegate.core.crypto import new_secret_key
 from tests.support.command import invoke, sluicegate
+from tests.support.postgres import PostgresServer
+from tests.support.valkey import ValkeyServer
 
 ROOT = Path(__file__).parents[2]
 
@@ -194,6 +196,38 @@ def test_the_doctor_tells_of_a_database_that_does_not_answer(tmp_path: Path) -> 
     assert ended.code == 1
     assert "does not answer" in ended.out
     assert "SLUICEGATE_SECRET_KEY must be given" in ended.out
+    assert "hunter2" not in ended.out + ended.err
+
+
+def test_the_doctor_sends_a_message_through_either_kind_of_event_channel(
+    valkey: ValkeyServer, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    for url in (valkey.url, postgres.url()):
+        ended = invoke("doctor", "--json", "--data-dir", tmp_path, env={"SLUICEGATE_EVENTS_URL": url})
+        found = [finding for finding in ended.json["findings"] if finding["part"] == "events"]
+        assert [finding["level"] for finding in found] == ["OK"], found
+
+
+@pytest.mark.parametrize(
+    ("user", "host", "detail", "hint"),
+    [
+        (":hunter2@", "127.0.0.1:1", "Nothing listens", "that the server runs"),
+        (":hunter2@", "no-such-host.invalid", "no address", "host"),
+        (":hunter2@", "", "refused the user or the password", "percent-encoded"),
+        (":hunter2/@", "", "not an address", "percent-encoded"),
+    ],
+)
+def test_the_doctor_says_what_is_wrong_with_the_event_channel(
+    user: str, host: str, detail: str, hint: str, tmp_path: Path
+) -> None:
+    with ValkeyServer(password="another") as server:
+        url = f"redis://{user}{host or f'127.0.0.1:{server.port}'}"
+        ended = invoke("doctor", "--json", "--data-dir", tmp_path, env={"SLUICEGATE_EVENTS_URL": url})
+    assert ended.code == 1
+    [found] = [finding for finding in ended.json["findings"] if finding["part"] == "events"]
+    assert found["level"] == "ERROR"
+    assert detail in found["detail"]
+    assert hint in found["hint"]
     assert "hunter2" not in ended.out + ended.err
 
 

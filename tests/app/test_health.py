@@ -11,6 +11,7 @@ from resolvers.operator_keys import issue_key
 from sluicegate.core.actors import Scope
 from tests.support.gateway import RunningGateway, running_gateway
 from tests.support.postgres import PostgresServer
+from tests.support.valkey import ValkeyServer
 
 PARTS = {"database", "migrations", "events", "jobs", "gateway"}
 
@@ -52,6 +53,30 @@ async def test_a_database_that_dies_makes_it_unready_until_it_is_back() -> None:
             assert (await gateway.http.get("/healthz")).status_code == 200
             await asyncio.to_thread(server.start)
             await ready(gateway)
+
+
+@pytest.mark.slow
+async def test_without_its_event_channel_it_is_degraded_but_ready() -> None:
+    with ValkeyServer() as server:
+        async with running_gateway(events_url=server.url, worker=False) as gateway:
+            assert (await gateway.http.get("/readyz")).json()["status"] == "ready"
+            await asyncio.to_thread(server.kill)
+            await until_events(gateway, "disconnected")
+            answer = await gateway.http.get("/readyz")
+            assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
+            assert str(server.port) not in answer.text
+            await asyncio.to_thread(server.start)
+            await until_events(gateway, "ok")
+            metrics = (await gateway.http.get("/metrics")).text
+            assert "sluicegate_hub_reconnects_total 1.0" in metrics
+            assert "sluicegate_hub_connected 1.0" in metrics
+            assert "sluicegate_hub_echo_seconds_bucket" in metrics
+
+
+async def until_events(gateway: RunningGateway, state: str) -> None:
+    async with asyncio.timeout(30):
+        while (await gateway.http.get("/readyz")).json()["checks"]["events"] != state:  # noqa: ASYNC110 - asked from outside
+            await asyncio.sleep(0.02)
 
 
 async def test_while_it_drains_it_is_not_ready_but_still_answers(monkeypatch: pytest.MonkeyPatch) -> None:

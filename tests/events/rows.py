@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sluicegate.events import Hub, Topic
-from sluicegate.events.messages import Message
+from sluicegate.events.messages import Kind, Message
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,17 @@ class Wire:
         self.deaf = False
         self.refuse = False
         self.hang = False
+        self.stuck = False
         self.connections = 0
         self._queue: asyncio.Queue[str | None] | None = None
 
     async def publish(self, message: str) -> None:
         if self.refuse:
             raise ConnectionError("refused")
-        self.sent.append(message)
+        if self.stuck:
+            await asyncio.Event().wait()
+        if f":{Kind.ECHO}:" not in message:
+            self.sent.append(message)
         if self._queue is not None and not self.deaf:
             self._queue.put_nowait(message)
 
@@ -103,13 +107,15 @@ class Wire:
 
 
 @asynccontextmanager
-async def running_hub(table: Table, channel: Wire | None = None, *, poll_seconds: float = 0.01) -> AsyncGenerator[Hub]:
+async def running_hub(
+    table: Table, channel: Wire | None = None, *, poll_seconds: float = 0.01, echo_seconds: float = 0.2
+) -> AsyncGenerator[Hub]:
     """A started hub over `memory://`, or over a channel of the test's own."""
     if channel is None:
         hub = Hub("memory://", [table.topic], poll_seconds=poll_seconds)
     else:
         wire = channel
-        hub = Hub("test://", [table.topic], opener=lambda _: wire, poll_seconds=poll_seconds)
+        hub = Hub("test://", [table.topic], opener=lambda _: wire, poll_seconds=poll_seconds, echo_seconds=echo_seconds)
     await hub.start()
     try:
         yield hub

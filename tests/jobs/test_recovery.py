@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from pgqueuer.adapters.inmemory import InMemoryQueries
+from pgqueuer.adapters.persistence.queries import Queries
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
@@ -190,16 +191,17 @@ async def test_a_claim_that_fails_is_made_later(database: Database, monkeypatch:
 async def test_an_engine_that_fails_is_started_again(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sluicegate.jobs.supervise.FIRST_WAIT_SECONDS", 0.01)
     fails = 1
-    dequeue = InMemoryQueries.dequeue
+    queries: Any = InMemoryQueries if database.is_sqlite else Queries
+    dequeue = queries.dequeue
 
-    async def broken(self: InMemoryQueries, *args: Any, **kwargs: Any) -> Any:
+    async def broken(*args: Any, **kwargs: Any) -> Any:
         nonlocal fails
         if fails:
             fails -= 1
             raise RuntimeError("engine")
-        return await dequeue(self, *args, **kwargs)
+        return await dequeue(*args, **kwargs)
 
-    monkeypatch.setattr(InMemoryQueries, "dequeue", broken)
+    monkeypatch.setattr(queries, "dequeue", broken)
     scripted = Scripted(until_stopped)
     async with jobs_of(database, [scripted]) as jobs:
         await jobs.enqueue()
@@ -283,6 +285,7 @@ async def _finished(jobs: Jobs, **more: Any) -> Job:
     return await jobs.signal(await jobs.enqueue(**more), JobSignal.CANCEL)
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_the_engines_log_does_not_grow(database: Database) -> None:
     async def work(handle: RunHandle) -> None:
         return None

@@ -88,6 +88,7 @@ async def test_the_most_urgent_job_runs_first_even_when_it_came_last(database: D
         assert scripted.runs[1:] == [job.id for job in by_priority]
 
 
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 async def test_many_jobs_are_run_though_few_have_tickets(database: Database) -> None:
     async def work(handle: RunHandle) -> None:
         most_tickets.append(len(jobs.service._engine._tickets))  # type: ignore[attr-defined]

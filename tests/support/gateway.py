@@ -180,6 +180,19 @@ async def gateway_process(
         await asyncio.to_thread(process.stop)
 
 
+@asynccontextmanager
+async def worker_process(env: Mapping[str, str], *arguments: str) -> AsyncGenerator[ServerProcess]:
+    """`sluicegate worker`, running jobs; ended by SIGTERM (or killed) at the end."""
+    process = ServerProcess(
+        [Path(sys.executable).parent / "sluicegate", "worker", *arguments], env={**bare_environment(), **env}
+    )
+    try:
+        await asyncio.to_thread(process.wait_for, "Running jobs", WAIT_SECONDS)
+        yield process
+    finally:
+        await asyncio.to_thread(process.stop)
+
+
 def listening_url(process: ServerProcess) -> str:
     """The address that a serving process says it listens on, waiting for it."""
     line = process.wait_for(r"Listening on http://", WAIT_SECONDS)

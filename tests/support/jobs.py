@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from importlib import import_module
 from typing import Any
 
 from models.access import Namespace
@@ -24,6 +25,7 @@ from sluicegate.settings import Settings
 from sluicegate.sync.run import RunHandle
 
 PATIENCE_SECONDS = 20.0
+QUEUE = import_module("models.migrations.versions.0003_add_the_queue_of_tickets")
 QUICK = WorkerOptions(heartbeat=0.05, retry=RetryPolicy(first=0.02, factor=2.0, outage=0.05))
 """Heartbeats and retries that a test need not wait for."""
 
@@ -38,9 +40,11 @@ class Tenant:
 
 
 async def make_schema(database: Database) -> None:
-    """All tables."""
+    """All tables, on PostgreSQL the queue's too."""
     async with database.writer.begin() as connection:
         await connection.run_sync(Base.metadata.create_all)
+        if not database.is_sqlite:
+            await connection.run_sync(QUEUE.install)
 
 
 async def make_tenant(database: Database, name: str = "tenant") -> Tenant:

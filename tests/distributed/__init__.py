@@ -1,0 +1,1 @@
+"""Two gateways and three workers on PostgreSQL and Valkey, as `sluicegate` processes."""
