@@ -22,6 +22,7 @@ RUNS = (
     ("Writing the catalogue on PostgreSQL", ("catalogue",)),
     ("GraphQL requests", ("graphql",)),
     ("Live deliveries", ("fanout",)),
+    ("Subscribers over WebSocket", ("subscribers",)),
     ("Schedules", ("schedule",)),
     ("From a job to its run", ("pickup",)),
 )
