@@ -1,4 +1,4 @@
-"""Runs every benchmark and writes benchmarks/RESULTS.md: python -m benchmarks (about twelve minutes).
+"""Runs every benchmark and writes benchmarks/RESULTS.md: python -m benchmarks (about fifteen minutes).
 
 Each benchmark is a process of its own, measures CPU time and prints its baseline from the same run: machines differ and
 are shared, ratios hold.
@@ -23,6 +23,7 @@ RUNS = (
     ("GraphQL requests", ("graphql",)),
     ("Live deliveries", ("fanout",)),
     ("Subscribers over WebSocket", ("subscribers",)),
+    ("When the event channel fails", ("outage",)),
     ("Schedules", ("schedule",)),
     ("From a job to its run", ("pickup",)),
 )

@@ -38,7 +38,8 @@ class Proxy:
         """Every connection ends as by a RST; new ones are taken."""
         for writer in self._writers:
             raw = writer.get_extra_info("socket")
-            raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
+            if raw.fileno() >= 0:  # else it has ended by itself
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
             writer.transport.abort()
 
     def swallow(self) -> None:
