@@ -18,7 +18,7 @@ from enum import Enum
 from typing import Any, Final, cast
 
 from sqlalchemy import event
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
 from sqlalchemy.pool import AsyncAdaptedQueuePool
@@ -44,6 +44,8 @@ NAMES_NAMESPACE: Final = "names_namespace"
 """The execution option of a statement over tables that has the namespace among its own conditions."""
 
 
+IDLE_TRANSACTION_SECONDS = 10.0
+"""After so long PostgreSQL ends a session whose transaction is left alone: less than a lease."""
 POOL_SIZE: Final = 8
 
 SQLITE_PRAGMAS = (
@@ -63,7 +65,9 @@ class Database:
     `pool_size`: the most connections to PostgreSQL.
     """
 
-    def __init__(self, url: str | URL, *, pool_size: int = POOL_SIZE) -> None:
+    def __init__(
+        self, url: str | URL, *, pool_size: int = POOL_SIZE, idle_seconds: float = IDLE_TRANSACTION_SECONDS
+    ) -> None:
         self.url = _async_url(url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         options: dict[str, Any] = {"json_serializer": dumps, "json_deserializer": json.loads, "pool_timeout": 30}
@@ -79,6 +83,7 @@ class Database:
             )
             hide_values(self._writer.sync_engine)
             name_lost_connections(self._writer.sync_engine)
+            _end_idle_transactions(self._writer.sync_engine, idle_seconds)
         self.delivery_news = asyncio.Event()
         """Set after a commit that wrote messages to webhooks, for whoever delivers them here."""
         kind: dict[str, Any] = {"expire_on_commit": False, "sync_session_class": _ScopedSession}
@@ -185,6 +190,21 @@ def _sqlite_engine(url: URL, *, read_only: bool, **options: Any) -> AsyncEngine:
         connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
 
     return engine
+
+
+def _end_idle_transactions(engine: Engine, seconds: float) -> None:
+    """Has PostgreSQL end a session that leaves its transaction alone for so long.
+
+    What a machine that was lost, or a process that is stopped, had locked would else stay locked until someone finds
+    out: a run that is taken over waits for it. Said in the session, for poolers refuse what they don't know.
+    """
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        cursor.execute(f"SET idle_in_transaction_session_timeout = {round(seconds * 1000)}")
+        cursor.close()
+        connection.commit()
 
 
 def _set(cursor: Any, pragma: str) -> None:

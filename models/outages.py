@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-# SQLSTATE classes: connection exception, insufficient resources (disk full), operator intervention, system error;
-# and of class 40, serialization failure and deadlock.
-_PASSING_STATES = ("08", "53", "57", "58", "40001", "40P01")
+# SQLSTATE classes: connection exception, insufficient resources (disk full), operator intervention, system error; of
+# class 40, serialization failure and deadlock; of 25, a session that was ended because it left its transaction alone.
+_PASSING_STATES = ("08", "25P03", "53", "57", "58", "40001", "40P01")
 
 
 def is_outage(error: BaseException) -> bool:

@@ -56,15 +56,18 @@ class Proxy:
         assert task is not None
         self._tasks.add(task)
         self._writers.add(writer)
+        both = [writer]
         try:
             there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self._target)
+            both.append(there_writer)
             self._writers.add(there_writer)
             await asyncio.gather(self._pass(reader, there_writer), self._pass(there_reader, writer))
-            self._writers.discard(there_writer)
         except OSError:
-            writer.transport.abort()
+            # What ended one side ends the other: else a server would keep the transaction of a client that is dead.
+            for each in both:
+                each.transport.abort()
         finally:
-            self._writers.discard(writer)
+            self._writers.difference_update(both)
             self._tasks.discard(task)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
