@@ -44,6 +44,15 @@ def run(command: Callable[[], object]) -> int:
     except BrokenPipeError:  # the reader of our output, `head` for one, has gone
         sys.stderr.close()
         return EXIT_FAILED
+    except Exception as error:
+        from models.outages import is_outage  # loads the database's library, which most commands do without
+
+        if not is_outage(error):
+            raise
+        complain(
+            "The database cannot be used now.", "Check SLUICEGATE_DATABASE_URL, that the server runs, and its disk."
+        )
+        return EXIT_FAILED
     return 0
 
 

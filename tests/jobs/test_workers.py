@@ -17,7 +17,7 @@ from sluicegate.core.crypto import new_secret_key
 from tests.support.command import sluicegate_async
 from tests.support.gateway import RunningGateway, listening_url, running_gateway, worker_process
 from tests.support.jobs import PATIENCE_SECONDS
-from tests.support.processes import ServerProcess
+from tests.support.processes import ServerProcess, free_port
 from tests.support.s3_responder import Drop, Reply, Request, S3Responder, Stall
 
 OBJECTS = 300
@@ -264,6 +264,10 @@ async def test_what_is_set_up_wrongly_is_told_at_the_start(postgres_url: str, tm
     assert (unknown.code, "NONE" in unknown.err, "SYNC_STORAGE" in unknown.err) == (3, True, True)
     wrong = await sluicegate_async("worker", env={**env, "SLUICEGATE_SECRET_KEY": new_secret_key()})
     assert wrong.code == 3
-    for ended in (on_sqlite, before, unknown, wrong):
+    nobody = await sluicegate_async(
+        "worker", env={**env, "SLUICEGATE_DATABASE_URL": f"postgresql://a:hidden@127.0.0.1:{free_port()}/x"}
+    )
+    assert (nobody.code, "The database cannot be used now." in nobody.err) == (1, True)
+    for ended in (on_sqlite, before, unknown, wrong, nobody):
         assert "Traceback" not in ended.err
         assert "hidden" not in ended.err
